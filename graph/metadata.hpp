@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: the rdi authors
+
+#pragma once
+
+#include <onnx/onnx_pb.h>
+
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "graph/exit_rule.hpp"
+
+namespace rdi::graph {
+
+/// How cv::dnn::blobFromImage must be called: blob = (pixel - mean) * scale, resized to the model's input.
+struct Preprocessing {
+  double scale = 1.0 / 255.0;
+  std::vector<double> mean;  // one value a channel, in pixel units 0..255; empty = 0
+  bool swapRB = false;       // true when the model wants RGB (OpenCV reads BGR)
+  int channels = 3;          // 1 = grey
+  int height = 0, width = 0;
+};
+
+/// What a model file says about itself, under keys `rdi.*` of ONNX's metadata_props. Every field may be absent.
+struct Metadata {
+  std::string architecture;             // rdi.architecture, e.g. rdi-smallcnn
+  std::vector<std::string> classNames;  // rdi.class_names, JSON array
+  std::optional<Preprocessing> preprocessing;  // rdi.preprocessing, JSON object
+  std::optional<ExitRule> rule;         // rdi.rule, JSON object
+  nlohmann::json cost;                  // rdi.cost, JSON: one object an exit (see costToJson)
+  nlohmann::json results;               // rdi.results, what rdi-evaluate measured
+  nlohmann::json recipe;                // rdi.recipe, how it was trained
+};
+
+/// Throws rdi::Error naming the key when a value cannot be read.
+Metadata readMetadata(const onnx::ModelProto& model);
+
+/// Replaces the keys that are set in `metadata` and leaves all others alone.
+void writeMetadata(onnx::ModelProto& model, const Metadata& metadata);
+
+/// exitCosts as JSON: [{exit, own_conv, own_linear, paid_conv, paid_linear, paper_mi}].
+nlohmann::json costToJson(const onnx::ModelProto& model, const std::vector<std::string>& exits = {});
+
+}  // namespace rdi::graph
