@@ -226,8 +226,8 @@ TEST_P(ZooTable, OpenCvReadsItAsPlainOnnxAndGivesTheSameNumbers) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Zoo, ZooTable, testing::ValuesIn(published()), [](const auto& info) {
-  std::string name = info.param.architecture;
+INSTANTIATE_TEST_SUITE_P(Zoo, ZooTable, testing::ValuesIn(published()), [](const auto& test) {
+  std::string name = test.param.architecture;
   for (auto& c : name)
     if (c == '-') c = '_';
   return name;
