@@ -37,10 +37,12 @@ std::string Arguments::get(const std::string& name, const std::string& fallback)
 int Arguments::number(const std::string& name, int fallback, int lowest) const {
   if (!has(name)) return fallback;
   const std::string text = get(name);
-  const bool isNumber = !text.empty() && text.size() < 10 &&
-                        std::all_of(text.begin(), text.end(), [](unsigned char c) { return std::isdigit(c); });
+  const bool isNumber =
+      !text.empty() && text.size() < 10 &&
+      std::all_of(text.begin(), text.end(), [](unsigned char c) { return std::isdigit(c); });
   if (!isNumber || std::stoi(text) < lowest) {
-    throw WrongUsage("--" + name + " is '" + text + "'; expected a whole number of at least " + std::to_string(lowest));
+    throw WrongUsage("--" + name + " is '" + text + "'; expected a whole number of at least " +
+                     std::to_string(lowest));
   }
   return std::stoi(text);
 }

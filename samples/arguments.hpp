@@ -17,7 +17,7 @@ struct WrongUsage : std::runtime_error {
 
 /// Command line "program [--name value | --name=value | word]...".
 class Arguments {
- public:
+public:
   /// Throws WrongUsage for an option that is not in `known` or has no value.
   Arguments(int argc, char** argv, const std::set<std::string>& known);
 
@@ -27,11 +27,11 @@ class Arguments {
   /// Throws WrongUsage when the value is not a whole number of at least `lowest`.
   int number(const std::string& name, int fallback, int lowest = 0) const;
 
- private:
+private:
   std::vector<std::string> words_;
   std::map<std::string, std::string> options_;
 };
 
-/// Runs a program's body. Returns what it returns; 1 after printing the message of an exception; 2 after printing
-/// message and usage of WrongUsage. --help prints the usage and returns 0.
+/// Runs a program's body. Returns what it returns; 1 after printing the message of an exception; 2 after
+/// printing message and usage of WrongUsage. --help prints the usage and returns 0.
 int runSample(int argc, char** argv, const std::string& usage, const std::function<int()>& body);

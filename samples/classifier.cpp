@@ -22,7 +22,8 @@ Answer readScores(const float* scores, int classCount) {
   const float* end = scores + classCount;
   const float* best = std::max_element(scores, end);
   const float sum = std::accumulate(scores, end, 0.f);
-  const bool areProbabilities = std::abs(sum - 1) < 1e-3f && std::all_of(scores, end, [](float p) { return p >= 0; });
+  const bool areProbabilities =
+      std::abs(sum - 1) < 1e-3f && std::all_of(scores, end, [](float p) { return p >= 0; });
 
   Answer answer;
   answer.classId = static_cast<int>(best - scores);
@@ -40,7 +41,8 @@ Classifier::Classifier(const std::string& modelPath) : net_(loadNet(modelPath)) 
     info_ = rdi::readModelInfo(modelPath);
     exits_ = rdi::exits(net_);
   } catch (const cv::Exception& error) {
-    throw std::runtime_error(modelPath + ": not an early-exit net (" + error.err + "); make one with rdi-convert");
+    throw std::runtime_error(modelPath + ": not an early-exit net (" + error.err +
+                             "); make one with rdi-convert");
   }
 }
 
@@ -59,6 +61,8 @@ std::string Classifier::className(int classId) const {
   return std::to_string(classId);
 }
 
-double Classifier::cost(const Answer& answer) const { return exits_.at(answer.exit).paidMacs / exits_.back().ownMacs; }
+double Classifier::cost(const Answer& answer) const {
+  return exits_.at(answer.exit).paidMacs / exits_.back().ownMacs;
+}
 
 double Classifier::runningSaving() const { return answers_ ? 1 - costSum_ / answers_ : 0; }

@@ -17,7 +17,7 @@ struct Answer {
 
 /// An early-exit net and what it has cost so far. Only rdi.hpp and plain OpenCV are used.
 class Classifier {
- public:
+public:
   /// Throws std::runtime_error with the file's name when it cannot be loaded or has no exits.
   explicit Classifier(const std::string& modelPath);
 
@@ -33,7 +33,7 @@ class Classifier {
   /// The mean cost of all answers so far is this much below the static net's: 0.25 = a quarter less.
   double runningSaving() const;
 
- private:
+private:
   cv::dnn::Net net_;
   rdi::ModelInfo info_;
   std::vector<rdi::ExitInfo> exits_;

@@ -26,10 +26,11 @@ constexpr char kUsage[] =
     "Unreadable pictures are named and left out; the exit code is then 1.\n";
 
 bool looksLikePicture(const fs::path& path) {
-  static const std::set<std::string> kExtensions = {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".pgm",
-                                                    ".ppm", ".tif", ".tiff", ".jp2"};
+  static const std::set<std::string> kExtensions = {".png", ".jpg", ".jpeg", ".bmp",  ".webp",
+                                                    ".pgm", ".ppm", ".tif",  ".tiff", ".jp2"};
   std::string extension = path.extension().string();
-  std::transform(extension.begin(), extension.end(), extension.begin(), [](unsigned char c) { return std::tolower(c); });
+  std::transform(extension.begin(), extension.end(), extension.begin(),
+                 [](unsigned char c) { return std::tolower(c); });
   return kExtensions.count(extension) > 0;
 }
 
@@ -43,7 +44,8 @@ std::vector<std::string> picturesIn(const std::vector<std::string>& paths) {
     }
     std::vector<std::string> inFolder;
     for (const auto& entry : fs::directory_iterator(path)) {
-      if (entry.is_regular_file() && looksLikePicture(entry.path())) inFolder.push_back(entry.path().string());
+      if (entry.is_regular_file() && looksLikePicture(entry.path()))
+        inFolder.push_back(entry.path().string());
     }
     if (inFolder.empty()) std::cerr << path << ": holds no pictures\n";
     std::sort(inFolder.begin(), inFolder.end());
@@ -72,7 +74,8 @@ int run(int argc, char** argv) {
   const Arguments arguments(argc, argv, {"sheet"});
   if (arguments.words().size() < 2) throw WrongUsage("expected a model and at least one picture or folder");
   Classifier classifier(arguments.words()[0]);
-  const std::vector<std::string> pictures = picturesIn({arguments.words().begin() + 1, arguments.words().end()});
+  const std::vector<std::string> pictures =
+      picturesIn({arguments.words().begin() + 1, arguments.words().end()});
 
   std::vector<Tile> tiles;
   std::printf("%-32s %-18s %10s  %-8s %14s\n", "file", "class", "confidence", "exit", "running saving");
@@ -81,8 +84,9 @@ int run(int argc, char** argv) {
     if (picture.empty()) continue;
     const Answer answer = classifier.classify(picture);
     const std::string label = classifier.className(answer.classId);
-    std::printf("%-32s %-18s %10s  %-8s %14s\n", path.c_str(), label.c_str(), percent(answer.confidence).c_str(),
-                classifier.exits()[answer.exit].name.c_str(), percent(classifier.runningSaving()).c_str());
+    std::printf("%-32s %-18s %10s  %-8s %14s\n", path.c_str(), label.c_str(),
+                percent(answer.confidence).c_str(), classifier.exits()[answer.exit].name.c_str(),
+                percent(classifier.runningSaving()).c_str());
     tiles.push_back({picture, label, answer.confidence, answer.exit, ""});
   }
   if (tiles.empty()) throw std::runtime_error("no picture could be classified");
@@ -90,7 +94,8 @@ int run(int argc, char** argv) {
   if (arguments.has("sheet")) {
     SheetOptions options;
     options.title = "Answered at the earliest sure exit";
-    options.subtitle = std::to_string(tiles.size()) + " picture(s), computation saved: " + percent(classifier.runningSaving());
+    options.subtitle = std::to_string(tiles.size()) +
+                       " picture(s), computation saved: " + percent(classifier.runningSaving());
     for (const rdi::ExitInfo& exit : classifier.exits()) options.exitNames.push_back(exit.name);
     writePicture(arguments.get("sheet"), contactSheet(tiles, options));
     std::printf("contact sheet: %s\n", arguments.get("sheet").c_str());

@@ -25,7 +25,8 @@ cv::Mat fitted(const cv::Mat& image) {
   }
   const cv::Size size(std::max(1, cvRound(image.cols * scale)), std::max(1, cvRound(image.rows * scale)));
   cv::resize(colour, resized, size, 0, 0, scale > 1 ? cv::INTER_CUBIC : cv::INTER_AREA);
-  resized.copyTo(square(cv::Rect((kImage - size.width) / 2, (kImage - size.height) / 2, size.width, size.height)));
+  resized.copyTo(
+      square(cv::Rect((kImage - size.width) / 2, (kImage - size.height) / 2, size.width, size.height)));
   return square;
 }
 
@@ -65,15 +66,17 @@ void drawHeader(cv::Mat& sheet, const SheetOptions& options) {
 }  // namespace
 
 cv::Mat contactSheet(const std::vector<Tile>& tiles, const SheetOptions& options) {
-  const int columns = std::max(4, std::min(options.columns, static_cast<int>(tiles.size())));  // the header needs room
+  const int columns =
+      std::max(4, std::min(options.columns, static_cast<int>(tiles.size())));  // the header needs room
   const int rows = (static_cast<int>(tiles.size()) + columns - 1) / columns;
   const int tileHeight = kTile + kCaption;
-  cv::Mat sheet(kHeader + rows * (tileHeight + kGap) - kGap + kMargin, 2 * kMargin + columns * (kTile + kGap) - kGap,
-                CV_8UC3, look::kBackground);
+  cv::Mat sheet(kHeader + rows * (tileHeight + kGap) - kGap + kMargin,
+                2 * kMargin + columns * (kTile + kGap) - kGap, CV_8UC3, look::kBackground);
   drawHeader(sheet, options);
   for (size_t i = 0; i < tiles.size(); ++i) {
     const int column = static_cast<int>(i) % columns, row = static_cast<int>(i) / columns;
-    drawTile(sheet, tiles[i], {kMargin + column * (kTile + kGap), kHeader + row * (tileHeight + kGap)}, options.exitNames);
+    drawTile(sheet, tiles[i], {kMargin + column * (kTile + kGap), kHeader + row * (tileHeight + kGap)},
+             options.exitNames);
   }
   return sheet;
 }

@@ -23,8 +23,8 @@ struct SheetOptions {
   int columns = 10;
 };
 
-/// A picture that shows every tile with class, confidence and exit, framed in the exit's colour; wrong ones are marked
-/// in red with the right class. Expects at least one tile.
+/// A picture that shows every tile with class, confidence and exit, framed in the exit's colour; wrong ones
+/// are marked in red with the right class. Expects at least one tile.
 cv::Mat contactSheet(const std::vector<Tile>& tiles, const SheetOptions& options);
 
 /// Writes a picture; throws std::runtime_error naming the file when that fails.

@@ -12,7 +12,9 @@ namespace {
 
 constexpr int kFont = cv::FONT_HERSHEY_SIMPLEX;
 
-double fontScale(int height) { return height / 21.0; }  // capital letters of this font are 21 pixels high at scale 1
+double fontScale(int height) {
+  return height / 21.0;
+}  // capital letters of this font are 21 pixels high at scale 1
 
 int thickness(int height, bool bold) { return std::max(1, height / 11 + (bold ? 1 : 0)); }
 
@@ -33,10 +35,11 @@ int textWidth(const std::string& words, int height, bool bold) {
   return cv::getTextSize(words, kFont, fontScale(height), thickness(height, bold), &baseline).width;
 }
 
-int text(cv::Mat& image, const std::string& words, cv::Point origin, int height, const cv::Scalar& colour, int maxWidth,
-         bool bold) {
+int text(cv::Mat& image, const std::string& words, cv::Point origin, int height, const cv::Scalar& colour,
+         int maxWidth, bool bold) {
   std::string shown = words;
-  for (size_t length = words.size(); maxWidth > 0 && length > 1 && textWidth(shown, height, bold) > maxWidth;) {
+  for (size_t length = words.size();
+       maxWidth > 0 && length > 1 && textWidth(shown, height, bold) > maxWidth;) {
     shown = words.substr(0, --length) + "..";
   }
   cv::putText(image, shown, origin, kFont, fontScale(height), colour, thickness(height, bold), cv::LINE_AA);
@@ -48,7 +51,8 @@ void roundedBox(cv::Mat& image, const cv::Rect& box, int radius, const cv::Scala
   cv::rectangle(image, {box.x + r, box.y}, {box.br().x - r - 1, box.br().y - 1}, colour, cv::FILLED);
   cv::rectangle(image, {box.x, box.y + r}, {box.br().x - 1, box.br().y - r - 1}, colour, cv::FILLED);
   for (const int x : {box.x + r, box.br().x - r - 1}) {
-    for (const int y : {box.y + r, box.br().y - r - 1}) cv::circle(image, {x, y}, r, colour, cv::FILLED, cv::LINE_AA);
+    for (const int y : {box.y + r, box.br().y - r - 1})
+      cv::circle(image, {x, y}, r, colour, cv::FILLED, cv::LINE_AA);
   }
 }
 

@@ -18,8 +18,8 @@ inline const cv::Scalar kWrong(86, 82, 240);
 /// Colour of an exit: green for the first, through yellow, to violet for the main one.
 cv::Scalar exitColour(int exit, int exitCount);
 
-/// Text whose capital letters are `height` pixels high, its baseline's left end at `origin`; cut with ".." where it is
-/// wider than `maxWidth` (0: no limit). Returns its width in pixels.
+/// Text whose capital letters are `height` pixels high, its baseline's left end at `origin`; cut with ".."
+/// where it is wider than `maxWidth` (0: no limit). Returns its width in pixels.
 int text(cv::Mat& image, const std::string& words, cv::Point origin, int height, const cv::Scalar& colour,
          int maxWidth = 0, bool bold = false);
 

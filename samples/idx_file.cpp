@@ -19,14 +19,16 @@ struct IdxFile {
 IdxFile readIdx(const std::string& path, int rank) {
   std::ifstream stream(path, std::ios::binary);
   if (!stream) throw std::runtime_error(path + ": cannot be opened");
-  const std::vector<uint8_t> bytes((std::istreambuf_iterator<char>(stream)), std::istreambuf_iterator<char>());
+  const std::vector<uint8_t> bytes((std::istreambuf_iterator<char>(stream)),
+                                   std::istreambuf_iterator<char>());
 
   if (bytes.size() >= 2 && bytes[0] == 0x1f && bytes[1] == 0x8b) {
     throw std::runtime_error(path + ": is packed with gzip; unpack it first (gunzip -k)");
   }
   const size_t headerSize = 4 + 4 * static_cast<size_t>(rank);
   if (bytes.size() < headerSize || bytes[0] || bytes[1] || bytes[2] != 8 || bytes[3] != rank) {
-    throw std::runtime_error(path + ": not an idx file of unsigned bytes with " + std::to_string(rank) + " dimension(s)");
+    throw std::runtime_error(path + ": not an idx file of unsigned bytes with " + std::to_string(rank) +
+                             " dimension(s)");
   }
   IdxFile file;
   uint64_t count = 1;
@@ -41,7 +43,8 @@ IdxFile readIdx(const std::string& path, int rank) {
     file.sizes.push_back(static_cast<int>(size));
   }
   if (bytes.size() - headerSize != count) {
-    throw std::runtime_error(path + ": holds " + std::to_string(bytes.size() - headerSize) + " values, its header announces " +
+    throw std::runtime_error(path + ": holds " + std::to_string(bytes.size() - headerSize) +
+                             " values, its header announces " +
                              (count > bytes.size() ? "more" : std::to_string(count)));
   }
   file.values.assign(bytes.begin() + static_cast<std::ptrdiff_t>(headerSize), bytes.end());
@@ -55,8 +58,8 @@ IdxSet readIdxSet(const std::string& imagesPath, const std::string& labelsPath) 
   const IdxFile labels = readIdx(labelsPath, 1);
   const int count = images.sizes[0], height = images.sizes[1], width = images.sizes[2];
   if (labels.sizes[0] != count) {
-    throw std::runtime_error(labelsPath + ": " + std::to_string(labels.sizes[0]) + " labels for " + std::to_string(count) +
-                             " pictures in " + imagesPath);
+    throw std::runtime_error(labelsPath + ": " + std::to_string(labels.sizes[0]) + " labels for " +
+                             std::to_string(count) + " pictures in " + imagesPath);
   }
   IdxSet set;
   for (int i = 0; i < count; ++i) {

@@ -22,7 +22,7 @@ CLEAN = {
     "layers/stage.cpp": CPP + '#include <opencv2/dnn.hpp>\n#include "graph/cost.hpp"\n'
                               '#include <oneapi/dnnl/dnnl.hpp>\n// printf("only a comment")\n',
     "trainer/run.cpp": CPP + '#include <torch/torch.h>\n#include "graph/cost.hpp"\n#include <zlib.h>\n',
-    "samples/look.cpp": CPP + "#include <opencv2/dnn.hpp>\n#include <rdi/rdi.hpp>\n",
+    "samples/look.cpp": CPP + "#include <opencv2/dnn.hpp>\n#include <rdi/rdi.hpp>\n#include \"own.hpp\"\n",
     "samples/run.sh": SCRIPT,
     "layers/CMakeLists.txt": CMAKE + "target_link_libraries(rdi_layers PUBLIC rdi_graph opencv_dnn dnnl)\n",
     "README.md": "Data lies in ../shared/data.\n",
