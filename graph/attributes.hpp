@@ -15,7 +15,8 @@ namespace rdi::graph {
 const onnx::AttributeProto* findAttribute(const onnx::NodeProto& node, const std::string& name);
 int64_t intAttribute(const onnx::NodeProto& node, const std::string& name, int64_t fallback);
 float floatAttribute(const onnx::NodeProto& node, const std::string& name, float fallback);
-std::string stringAttribute(const onnx::NodeProto& node, const std::string& name, const std::string& fallback);
+std::string stringAttribute(const onnx::NodeProto& node, const std::string& name,
+                            const std::string& fallback);
 std::vector<int64_t> intsAttribute(const onnx::NodeProto& node, const std::string& name,
                                    const std::vector<int64_t>& fallback);
 

@@ -36,19 +36,19 @@ struct ExitCost {
   double paperMi() const { return static_cast<double>(own.conv) / (1024.0 * 1024.0); }
 };
 
-/// Cost of every exit in the order of `exits` (the model's outputs when empty); the last one is the main exit,
-/// whose `own` is the static single-exit net.
+/// Cost of every exit in the order of `exits` (the model's outputs when empty); the last one is the main
+/// exit, whose `own` is the static single-exit net.
 std::vector<ExitCost> exitCosts(const onnx::ModelProto& model, const std::vector<std::string>& exits = {});
 
-/// Average of `paid` (conv + linear) over inputs that left by the exits in these shares, divided by the static
-/// net's cost: below 1 is a saving. `shares` has one entry an exit and sums to 1.
+/// Average of `paid` (conv + linear) over inputs that left by the exits in these shares, divided by the
+/// static net's cost: below 1 is a saving. `shares` has one entry an exit and sums to 1.
 double paidFraction(const std::vector<ExitCost>& costs, const std::vector<double>& shares);
 
 /// The same in the paper's accounting.
 double paperFraction(const std::vector<ExitCost>& costs, const std::vector<double>& shares);
 
-/// Number of trainable values (BatchNormalization's running statistics are not) that output `exit` needs and no
-/// output listed in `without` needs.
+/// Number of trainable values (BatchNormalization's running statistics are not) that output `exit` needs and
+/// no output listed in `without` needs.
 int64_t parameterCount(const onnx::ModelProto& model, const std::string& exit,
                        const std::vector<std::string>& without = {});
 

@@ -11,7 +11,7 @@ namespace rdi {
 
 /// What a user did or gave that cannot be used: file, what was found, what was expected, what to do.
 class Error : public std::runtime_error {
- public:
+public:
   using std::runtime_error::runtime_error;
 };
 

@@ -9,8 +9,9 @@
 
 namespace rdi::graph {
 
-/// How unsure the class probabilities p are; an exit is taken when this is below its threshold. Smaller is surer for
-/// every criterion, so a threshold of +infinity always leaves (unless the scores are NaN) and -infinity never does.
+/// How unsure the class probabilities p are; an exit is taken when this is below its threshold. Smaller is
+/// surer for every criterion, so a threshold of +infinity always leaves (unless the scores are NaN) and
+/// -infinity never does.
 enum class Criterion {
   entropy,         // H = - sum_c p_c ln(p_c + 1e-5); 0 .. ln(classes)   (paper Eq. 6 with the code's epsilon)
   maxProbability,  // 1 - max p; 0 .. 1
@@ -55,17 +56,17 @@ float uncertainty(const float* probabilities, int classCount, Criterion criterio
 int argmax(const float* values, int classCount);
 
 /// Scores of exit k (0-based) after fusion, in the kind of `scores`: scores[k] itself (last), the mean of the
-/// probabilities of scores[0..k] (mean, probabilities) or its logarithm (mean, logits: softmax gives the mean back).
-/// `dst` holds classCount values and must not overlap the sources.
+/// probabilities of scores[0..k] (mean, probabilities) or its logarithm (mean, logits: softmax gives the mean
+/// back). `dst` holds classCount values and must not overlap the sources.
 void fuseScores(const float* const* scores, int k, int classCount, Fusion fusion, Scores kind, float* dst);
 
-/// True when an input leaves at exit k (0-based): the fused scores' uncertainty is below `threshold` (NaN never is) and
-/// the last `patience` exits answer the same class. `scratch` holds 2 * classCount values.
+/// True when an input leaves at exit k (0-based): the fused scores' uncertainty is below `threshold` (NaN
+/// never is) and the last `patience` exits answer the same class. `scratch` holds 2 * classCount values.
 bool leavesAt(const float* const* scores, int k, int classCount, const ExitRule& rule, float threshold,
               float* scratch);
 
-/// Index (0-based) of the exit that one input takes; scores[0 .. exitCount-1] point to its class scores. The last exit
-/// takes whatever is left.
+/// Index (0-based) of the exit that one input takes; scores[0 .. exitCount-1] point to its class scores. The
+/// last exit takes whatever is left.
 int exitTaken(const float* const* scores, int exitCount, int classCount, const ExitRule& rule);
 
 }  // namespace rdi::graph

@@ -23,15 +23,16 @@ struct Preprocessing {
   int height = 0, width = 0;
 };
 
-/// What a model file says about itself, under keys `rdi.*` of ONNX's metadata_props. Every field may be absent.
+/// What a model file says about itself, under keys `rdi.*` of ONNX's metadata_props. Every field may be
+/// absent.
 struct Metadata {
-  std::string architecture;             // rdi.architecture, e.g. rdi-smallcnn
-  std::vector<std::string> classNames;  // rdi.class_names, JSON array
+  std::string architecture;                    // rdi.architecture, e.g. rdi-smallcnn
+  std::vector<std::string> classNames;         // rdi.class_names, JSON array
   std::optional<Preprocessing> preprocessing;  // rdi.preprocessing, JSON object
-  std::optional<ExitRule> rule;         // rdi.rule, JSON object
-  nlohmann::json cost;                  // rdi.cost, JSON: one object an exit (see costToJson)
-  nlohmann::json results;               // rdi.results, what rdi-evaluate measured
-  nlohmann::json recipe;                // rdi.recipe, how it was trained
+  std::optional<ExitRule> rule;                // rdi.rule, JSON object
+  nlohmann::json cost;                         // rdi.cost, JSON: one object an exit (see costToJson)
+  nlohmann::json results;                      // rdi.results, what rdi-evaluate measured
+  nlohmann::json recipe;                       // rdi.recipe, how it was trained
 };
 
 /// Throws rdi::Error naming the key when a value cannot be read.

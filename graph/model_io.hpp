@@ -33,8 +33,8 @@ void writeFileAtomically(const std::string& path, const std::string& bytes);
 std::string readFile(const std::string& path);
 
 /// The ONNX checker, then our rules for a classifier with one or more exits: one float input N x C x H x W
-/// (initializers are not inputs), no external data, no sub-graphs, every output N x classes with the same number of
-/// classes. Models that hold Rdi* layers are checked for structure only.
+/// (initializers are not inputs), no external data, no sub-graphs, every output N x classes with the same
+/// number of classes. Models that hold Rdi* layers are checked for structure only.
 void checkModel(const onnx::ModelProto& model, const std::string& name);
 
 /// True when the file is an early-exit ONNX (holds RdiStage ... layers that only the plugin can run).

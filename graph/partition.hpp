@@ -10,8 +10,8 @@
 
 namespace rdi::graph {
 
-/// A connected piece of a model: its nodes in order, the tensors it reads from outside (initializers excluded) and
-/// the tensors that others read from it.
+/// A connected piece of a model: its nodes in order, the tensors it reads from outside (initializers
+/// excluded) and the tensors that others read from it.
 struct Part {
   std::vector<int> nodes;
   std::vector<std::string> inputs;
@@ -28,10 +28,10 @@ struct Segment {
 /// Nodes that the tensors in `outputs` need, as ascending indices into graph.node.
 std::vector<int> ancestors(const onnx::GraphProto& graph, const std::vector<std::string>& outputs);
 
-/// Cuts a multi-exit model at its exits, in the order given. Exit k's branch holds the nodes that exit k needs and no
-/// later exit needs; its stage the nodes that exit k and a later exit need and no earlier step computed. Any number of
-/// tensors may cross a cut; an exit nobody names is dropped. Throws rdi::Error for an unknown, repeated or missing
-/// exit.
+/// Cuts a multi-exit model at its exits, in the order given. Exit k's branch holds the nodes that exit k
+/// needs and no later exit needs; its stage the nodes that exit k and a later exit need and no earlier step
+/// computed. Any number of tensors may cross a cut; an exit nobody names is dropped. Throws rdi::Error for an
+/// unknown, repeated or missing exit.
 std::vector<Segment> partition(const onnx::ModelProto& model, const std::vector<std::string>& exits);
 
 /// The part as a plain ONNX model of batch 1 with all shapes recorded: opens in any ONNX runtime.

@@ -7,10 +7,11 @@
 
 namespace rdi::graph {
 
-/// Rewrites an inference graph into an equal, smaller one: Constant nodes become initializers, Identity and Dropout
-/// vanish (also Identity of an initializer, which OpenCV 4.6 refuses), BatchNormalization is folded into the Conv or Gemm
-/// before it where nobody else reads that Conv, Gemm and MatMul chains without activation between them become one Gemm,
-/// unused initializers and nodes go. Outputs keep their names; results agree within rounding.
+/// Rewrites an inference graph into an equal, smaller one: Constant nodes become initializers, Identity and
+/// Dropout vanish (also Identity of an initializer, which OpenCV 4.6 refuses), BatchNormalization is folded
+/// into the Conv or Gemm before it where nobody else reads that Conv, Gemm and MatMul chains without
+/// activation between them become one Gemm, unused initializers and nodes go. Outputs keep their names;
+/// results agree within rounding.
 void simplify(onnx::ModelProto& model);
 
 }  // namespace rdi::graph

@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: the rdi authors
+
+#include "graph/early_exit.hpp"
+
+#include <algorithm>
+#include <map>
+
+#include "graph/attributes.hpp"
+#include "graph/cost.hpp"
+#include "graph/error.hpp"
+#include "graph/metadata.hpp"
+#include "graph/model_io.hpp"
+#include "graph/partition.hpp"
+#include "graph/shapes.hpp"
+#include "graph/simplify.hpp"
+
+namespace rdi::graph {
+
+namespace {
+
+constexpr int kOpset = 11;
+constexpr int kIrVersion = 6;
+
+void describe(onnx::ValueInfoProto* value, const std::string& name, const Shape& shape) {
+  value->set_name(name);
+  auto* type = value->mutable_type()->mutable_tensor_type();
+  type->set_elem_type(onnx::TensorProto::FLOAT);
+  for (int64_t dim : shape) type->mutable_shape()->add_dim()->set_dim_value(dim);
+}
+
+// The model whose outputs are these exits alone.
+onnx::ModelProto withOutputs(const onnx::ModelProto& model, const std::vector<std::string>& exits) {
+  partition(model, exits);  // refuses unknown and repeated exits
+  onnx::ModelProto result = model;
+  auto* graph = result.mutable_graph();
+  graph->clear_output();
+  for (const auto& exit : exits)
+    for (const auto& output : model.graph().output())
+      if (output.name() == exit) *graph->add_output() = output;
+  simplify(result);
+  return result;
+}
+
+// Logits unless an exit ends in Softmax, as the model's own kind of scores.
+Scores kindOfScores(const onnx::ModelProto& model, const std::vector<std::string>& exits) {
+  size_t probabilities = 0;
+  for (const auto& node : model.graph().node())
+    if (node.op_type() == "Softmax" && std::count(exits.begin(), exits.end(), node.output(0)))
+      ++probabilities;
+  if (probabilities != 0 && probabilities != exits.size())
+    throw Error(text(probabilities, " of ", exits.size(),
+                     " exits end in Softmax; expected all of them (probabilities) or none (logits)"));
+  return probabilities ? Scores::probabilities : Scores::logits;
+}
+
+ExitRule ruleFor(const onnx::ModelProto& model, const std::vector<std::string>& exits,
+                 const std::optional<ExitRule>& given, const std::optional<ExitRule>& recorded) {
+  ExitRule rule;
+  if (given)
+    rule = *given;
+  else if (recorded)
+    rule = *recorded;
+  else if (exits.size() > 1)
+    throw Error(
+        "no thresholds are given and the model's metadata has none: give --thresholds, or let rdi-evaluate "
+        "calibrate choose them");
+  rule.scores = kindOfScores(model, exits);
+  checkRule(rule, exits.size());
+  return rule;
+}
+
+// Appends the chain's nodes one after the other.
+class ChainBuilder {
+public:
+  ChainBuilder(const onnx::ModelProto& model, const ExitRule& rule, const std::string& engine)
+      : model_(model), rule_(rule), engine_(engine), shapes_(inferShapes(model)), input_(inputName(model)) {
+    result_.set_ir_version(kIrVersion);
+    result_.set_producer_name("rdi");
+    auto* opset = result_.add_opset_import();
+    opset->set_domain("");
+    opset->set_version(kOpset);
+    result_.mutable_graph()->set_name(model.graph().name());
+    describe(result_.mutable_graph()->add_input(), input_, shapes_.at(input_));
+  }
+
+  void addPart(const Part& part, const std::string& type, const std::string& name) {
+    if (part.nodes.empty()) return;
+    onnx::NodeProto* node = addNode(type, name);
+    std::string layout;
+    for (const auto& tensor : part.inputs) {
+      node->add_input(tensor);
+      const bool image = shapes_.at(tensor).size() == 4;
+      layout += (layout.empty() ? "" : ",") + std::string(tensor == input_ ? "nchw"
+                                                          : image          ? "nhwc"
+                                                                           : "plain");
+    }
+    if (!state_.empty()) node->add_input(state_);
+    for (const auto& tensor : part.outputs) node->add_output(tensor);
+    const onnx::ModelProto piece = extract(model_, part, name);
+    setAttribute(*node, "graph", serialize(piece));
+    setAttribute(*node, "engine", engine_ == "auto" ? std::string("onednn") : engine_);
+    setAttribute(*node, "precision", std::string("float32"));
+    setAttribute(*node, "input_layout", layout);
+  }
+
+  void addGate(const ExitCost& cost, size_t index, bool main) {
+    scores_.push_back(cost.exit);
+    onnx::NodeProto* node = addNode("RdiEarlyExit", main ? "exit" : "gate_" + cost.exit);
+    for (const auto& scores : scores_) node->add_input(scores);
+    if (!state_.empty()) node->add_input(state_);
+    if (!main) {
+      const std::string name = "threshold_" + cost.exit;
+      *result_.mutable_graph()->add_initializer() = floatTensor(name, {1}, {rule_.thresholds[index]});
+      node->add_input(name);
+    }
+    state_ = main ? "exit" : "exit_state" + std::to_string(index + 1);
+    node->add_output(state_);
+    setAttribute(*node, "index", static_cast<int64_t>(index));
+    if (main) setAttribute(*node, "main", int64_t{1});
+    setAttribute(*node, "criterion", nameOf(rule_.criterion));
+    setAttribute(*node, "patience", static_cast<int64_t>(rule_.patience));
+    setFusion(node);
+    setAttribute(*node, "exit", cost.exit);
+    setAttribute(*node, "paid_macs", std::to_string(cost.paid.total()));
+    setAttribute(*node, "own_macs", std::to_string(cost.own.total()));
+    setAttribute(*node, "own_conv_macs", std::to_string(cost.own.conv));
+  }
+
+  void addSelect() {
+    onnx::NodeProto* node = addNode("RdiSelect", "select");
+    node->add_input(state_);
+    for (const auto& scores : scores_) node->add_input(scores);
+    node->add_output("scores");
+    setFusion(node);
+    describe(result_.mutable_graph()->add_output(), "scores", {1, shapes_.at(scores_.back()).back()});
+  }
+
+  onnx::ModelProto& result() { return result_; }
+
+private:
+  onnx::NodeProto* addNode(const std::string& type, const std::string& name) {
+    onnx::NodeProto* node = result_.mutable_graph()->add_node();
+    node->set_op_type(type);
+    node->set_name(name);
+    return node;
+  }
+
+  void setFusion(onnx::NodeProto* node) {
+    setAttribute(*node, "fusion", nameOf(rule_.fusion));
+    setAttribute(*node, "scores", nameOf(rule_.scores));
+  }
+
+  const onnx::ModelProto& model_;
+  const ExitRule& rule_;
+  std::string engine_;
+  ShapeMap shapes_;
+  std::string input_;
+  std::string state_;                // tensor name of the last gate's state
+  std::vector<std::string> scores_;  // exits reached so far
+  onnx::ModelProto result_;
+};
+
+void checkNames(const onnx::ModelProto& model) {
+  for (const auto& node : model.graph().node())
+    for (const auto& output : node.output())
+      if (output == "scores" || output == "exit" || output.rfind("exit_state", 0) == 0)
+        throw Error(
+            text("tensor '", output, "' of node '", node.name(),
+                 "' has a name that the early-exit file needs (scores, exit, exit_state...); rename it"));
+}
+
+}  // namespace
+
+onnx::ModelProto buildEarlyExit(const onnx::ModelProto& multiExit, const EarlyExitOptions& options) {
+  if (isEarlyExit(multiExit))
+    throw Error("this is an early-exit file already; expected a multi-exit ONNX model");
+  if (options.engine != "auto" && options.engine != "onednn" && options.engine != "opencv")
+    throw Error(text("unknown engine '", options.engine, "'; known: auto, onednn, opencv"));
+  const auto exits = options.exits.empty() ? exitNames(multiExit) : options.exits;
+  const onnx::ModelProto model = withOutputs(multiExit, exits);
+  checkNames(model);
+  Metadata metadata = readMetadata(multiExit);
+  const ExitRule rule = ruleFor(model, exits, options.rule, metadata.rule);
+  const auto costs = exitCosts(multiExit, exits);
+  const auto segments = partition(model, exits);
+
+  ChainBuilder chain(model, rule, options.engine);
+  for (size_t k = 0; k < segments.size(); ++k) {
+    chain.addPart(segments[k].stage, "RdiStage", "stage" + std::to_string(k + 1));
+    chain.addPart(segments[k].branch, "RdiBranchClassifier", "classifier_" + exits[k]);
+    chain.addGate(costs[k], k, k + 1 == segments.size());
+  }
+  chain.addSelect();
+  *chain.result().mutable_metadata_props() = multiExit.metadata_props();
+  Metadata added;
+  added.rule = rule;
+  added.cost = costToJson(multiExit, exits);
+  writeMetadata(chain.result(), added);
+  return chain.result();
+}
+
+onnx::ModelProto buildStatic(const onnx::ModelProto& multiExit, const std::string& exit) {
+  if (isEarlyExit(multiExit)) throw Error("this is an early-exit file; expected a multi-exit ONNX model");
+  return withOutputs(multiExit, {exit});
+}
+
+}  // namespace rdi::graph

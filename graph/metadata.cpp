@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: the rdi authors
+
+#include "graph/metadata.hpp"
+
+#include <cmath>
+#include <limits>
+
+#include "graph/cost.hpp"
+#include "graph/error.hpp"
+
+namespace rdi::graph {
+
+namespace {
+
+using nlohmann::json;
+
+constexpr char kArchitecture[] = "rdi.architecture";
+constexpr char kClassNames[] = "rdi.class_names";
+constexpr char kPreprocessing[] = "rdi.preprocessing";
+constexpr char kRule[] = "rdi.rule";
+constexpr char kCost[] = "rdi.cost";
+constexpr char kResults[] = "rdi.results";
+constexpr char kRecipe[] = "rdi.recipe";
+
+// JSON has no infinity: thresholds write it as a string.
+json thresholdToJson(float value) {
+  if (std::isinf(value)) return value > 0 ? "inf" : "-inf";
+  return value;
+}
+
+float thresholdFromJson(const json& value) {
+  if (value.is_string()) {
+    const auto word = value.get<std::string>();
+    if (word == "inf") return std::numeric_limits<float>::infinity();
+    if (word == "-inf") return -std::numeric_limits<float>::infinity();
+    throw Error(text("a threshold is '", word, "', expected a number, \"inf\" or \"-inf\""));
+  }
+  return value.get<float>();
+}
+
+json ruleToJson(const ExitRule& rule) {
+  json thresholds = json::array();
+  for (float threshold : rule.thresholds) thresholds.push_back(thresholdToJson(threshold));
+  return {{"criterion", nameOf(rule.criterion)},
+          {"fusion", nameOf(rule.fusion)},
+          {"patience", rule.patience},
+          {"scores", nameOf(rule.scores)},
+          {"thresholds", thresholds}};
+}
+
+ExitRule ruleFromJson(const json& value) {
+  ExitRule rule;
+  rule.criterion = criterionFromName(value.value("criterion", nameOf(rule.criterion)));
+  rule.fusion = fusionFromName(value.value("fusion", nameOf(rule.fusion)));
+  rule.patience = value.value("patience", rule.patience);
+  rule.scores = scoresFromName(value.value("scores", nameOf(rule.scores)));
+  for (const auto& threshold : value.value("thresholds", json::array()))
+    rule.thresholds.push_back(thresholdFromJson(threshold));
+  return rule;
+}
+
+json preprocessingToJson(const Preprocessing& value) {
+  return {{"scale", value.scale},       {"mean", value.mean},     {"swap_rb", value.swapRB},
+          {"channels", value.channels}, {"height", value.height}, {"width", value.width}};
+}
+
+Preprocessing preprocessingFromJson(const json& value) {
+  Preprocessing result;
+  result.scale = value.value("scale", result.scale);
+  result.mean = value.value("mean", result.mean);
+  result.swapRB = value.value("swap_rb", result.swapRB);
+  result.channels = value.value("channels", result.channels);
+  result.height = value.value("height", result.height);
+  result.width = value.value("width", result.width);
+  return result;
+}
+
+void readKey(const std::string& key, const std::string& value, Metadata& metadata) {
+  if (key == kArchitecture) metadata.architecture = value;
+  if (key == kClassNames) metadata.classNames = json::parse(value).get<std::vector<std::string>>();
+  if (key == kPreprocessing) metadata.preprocessing = preprocessingFromJson(json::parse(value));
+  if (key == kRule) metadata.rule = ruleFromJson(json::parse(value));
+  if (key == kCost) metadata.cost = json::parse(value);
+  if (key == kResults) metadata.results = json::parse(value);
+  if (key == kRecipe) metadata.recipe = json::parse(value);
+}
+
+void setKey(onnx::ModelProto& model, const std::string& key, const std::string& value) {
+  for (auto& entry : *model.mutable_metadata_props()) {
+    if (entry.key() != key) continue;
+    entry.set_value(value);
+    return;
+  }
+  auto* entry = model.add_metadata_props();
+  entry->set_key(key);
+  entry->set_value(value);
+}
+
+}  // namespace
+
+Metadata readMetadata(const onnx::ModelProto& model) {
+  Metadata metadata;
+  for (const auto& entry : model.metadata_props()) {
+    try {
+      readKey(entry.key(), entry.value(), metadata);
+    } catch (const std::exception& error) {
+      throw Error(text("metadata '", entry.key(), "' cannot be read: ", error.what()));
+    }
+  }
+  return metadata;
+}
+
+void writeMetadata(onnx::ModelProto& model, const Metadata& metadata) {
+  if (!metadata.architecture.empty()) setKey(model, kArchitecture, metadata.architecture);
+  if (!metadata.classNames.empty()) setKey(model, kClassNames, json(metadata.classNames).dump());
+  if (metadata.preprocessing)
+    setKey(model, kPreprocessing, preprocessingToJson(*metadata.preprocessing).dump());
+  if (metadata.rule) setKey(model, kRule, ruleToJson(*metadata.rule).dump());
+  if (!metadata.cost.is_null()) setKey(model, kCost, metadata.cost.dump());
+  if (!metadata.results.is_null()) setKey(model, kResults, metadata.results.dump());
+  if (!metadata.recipe.is_null()) setKey(model, kRecipe, metadata.recipe.dump());
+}
+
+json costToJson(const onnx::ModelProto& model, const std::vector<std::string>& exits) {
+  json result = json::array();
+  for (const auto& cost : exitCosts(model, exits))
+    result.push_back({{"exit", cost.exit},
+                      {"own_conv", cost.own.conv},
+                      {"own_linear", cost.own.linear},
+                      {"paid_conv", cost.paid.conv},
+                      {"paid_linear", cost.paid.linear},
+                      {"paper_mi", cost.paperMi()}});
+  return result;
+}
+
+}  // namespace rdi::graph

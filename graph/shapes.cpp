@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: the rdi authors
+
+#include "graph/shapes.hpp"
+
+#include <onnx/shape_inference/implementation.h>
+
+#include "graph/error.hpp"
+#include "graph/model_io.hpp"
+
+namespace rdi::graph {
+
+namespace {
+
+// Complete shape of a value, or false when a dimension is unknown.
+bool completeShape(const onnx::ValueInfoProto& value, Shape& shape) {
+  if (!value.type().has_tensor_type() || !value.type().tensor_type().has_shape()) return false;
+  shape.clear();
+  for (const auto& dim : value.type().tensor_type().shape().dim()) {
+    if (!dim.has_dim_value()) return false;
+    shape.push_back(dim.dim_value());
+  }
+  return true;
+}
+
+onnx::ValueInfoProto& inputOf(onnx::ModelProto& model) {
+  const std::string name = inputName(model);
+  for (auto& input : *model.mutable_graph()->mutable_input())
+    if (input.name() == name) return input;
+  throw Error("the model has no input");
+}
+
+}  // namespace
+
+void setBatch(onnx::ModelProto& model, int64_t batch) {
+  auto* graph = model.mutable_graph();
+  auto* shape = inputOf(model).mutable_type()->mutable_tensor_type()->mutable_shape();
+  if (shape->dim_size() > 0) shape->mutable_dim(0)->set_dim_value(batch);
+  graph->clear_value_info();
+  for (auto& output : *graph->mutable_output()) output.mutable_type()->mutable_tensor_type()->clear_shape();
+}
+
+ShapeMap inferShapes(const onnx::ModelProto& model, int64_t batch) {
+  onnx::ModelProto copy = model;
+  setBatch(copy, batch);
+  try {
+    const onnx::ShapeInferenceOptions options(/*check_type=*/true, /*strict_mode=*/1, /*data_prop=*/true);
+    onnx::shape_inference::InferShapes(copy, onnx::OpSchemaRegistry::Instance(), options);
+  } catch (const std::exception& error) {
+    throw Error(text("the shapes of the graph do not fit together: ", error.what()));
+  }
+  ShapeMap shapes = recordedShapes(copy);
+  for (const auto& node : copy.graph().node())
+    for (const auto& output : node.output())
+      if (!output.empty() && shapes.count(output) == 0)
+        throw Error(text("the shape of '", output, "', an output of node '", node.name(), "' (",
+                         node.op_type(),
+                         "), cannot be inferred; every dimension but the batch must be fixed"));
+  return shapes;
+}
+
+ShapeMap recordedShapes(const onnx::ModelProto& model) {
+  ShapeMap shapes;
+  const auto& graph = model.graph();
+  Shape shape;
+  for (const auto* values : {&graph.input(), &graph.value_info(), &graph.output()})
+    for (const auto& value : *values)
+      if (completeShape(value, shape)) shapes[value.name()] = shape;
+  for (const auto& tensor : graph.initializer())
+    shapes[tensor.name()] = Shape(tensor.dims().begin(), tensor.dims().end());
+  return shapes;
+}
+
+Shape inputShape(const onnx::ModelProto& model) {
+  const std::string name = inputName(model);
+  for (const auto& input : model.graph().input()) {
+    if (input.name() != name) continue;
+    const auto& dims = input.type().tensor_type().shape().dim();
+    if (dims.size() != 4) break;
+    Shape shape;
+    for (int i = 1; i < 4; ++i) shape.push_back(dims[i].has_dim_value() ? dims[i].dim_value() : -1);
+    return shape;
+  }
+  throw Error(text("input '", name, "' must be N x C x H x W"));
+}
+
+int64_t classCount(const onnx::ModelProto& model) {
+  if (model.graph().output_size() == 0) throw Error("the model has no output");
+  const std::string& name = model.graph().output(0).name();
+  const auto recorded = recordedShapes(model);
+  if (const auto found = recorded.find(name); found != recorded.end()) return found->second.back();
+  return inferShapes(model).at(name).back();
+}
+
+std::string toString(const Shape& shape) {
+  std::string result;
+  for (size_t i = 0; i < shape.size(); ++i) result += (i ? "x" : "") + std::to_string(shape[i]);
+  return result.empty() ? "scalar" : result;
+}
+
+}  // namespace rdi::graph
