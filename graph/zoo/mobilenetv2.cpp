@@ -79,7 +79,7 @@ void sideExit(NetworkBuilder& net, int number, Head head, const std::string& src
   }
   x = net.globalAveragePool(next(), x);
   x = net.flatten(next(), x);
-  net.exit("exit" + std::to_string(number), net.linear(next(), x, kClasses));
+  net.addExit("exit" + std::to_string(number), net.linear(next(), x, kClasses));
 }
 
 }  // namespace
@@ -106,7 +106,7 @@ onnx::ModelProto mobileNetV2(const std::string& name, MobileNetExits exits, uint
   x = net.conv("layer19", x, convolution(1280));
   x = net.relu("relu2", net.batchNorm("bn2", x));
   x = net.flatten("flatten", net.globalAveragePool("avg_pool", x));
-  net.exit("main", net.linear("linear", x, kClasses));
+  net.addExit("main", net.linear("linear", x, kClasses));
   return net.finish();
 }
 

@@ -139,7 +139,7 @@ std::string NetworkBuilder::add(const std::string& name, const std::string& left
   return name;
 }
 
-void NetworkBuilder::exit(const std::string& exit, const std::string& src) {
+void NetworkBuilder::addExit(const std::string& exit, const std::string& src) {
   declare(*model_.mutable_graph()->add_output(), exit, shapeOf(src, 1));
   for (auto& node : *model_.mutable_graph()->mutable_node())
     for (auto* names : {node.mutable_input(), node.mutable_output()})

@@ -60,7 +60,7 @@ public:
   std::string add(const std::string& name, const std::string& left, const std::string& right);
 
   /// Makes `src` the graph output `exit`; exits are declared in the order of these calls.
-  void exit(const std::string& exit, const std::string& src);
+  void addExit(const std::string& exit, const std::string& src);
 
   /// The model, opset 11, IR 6; the builder is empty afterwards.
   onnx::ModelProto finish();

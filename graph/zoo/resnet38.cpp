@@ -39,7 +39,7 @@ void classify(NetworkBuilder& net, const std::string& branch, int first, const s
               const std::string& exit) {
   const auto layer = [&](int index) { return branch + "." + std::to_string(first + index); };
   const std::string x = net.flatten(layer(1), net.globalAveragePool(layer(0), src));
-  net.exit(exit, net.linear(layer(2), x, kClasses));
+  net.addExit(exit, net.linear(layer(2), x, kClasses));
 }
 
 /// Side exits of group 0, 1 and 2: the later, the simpler.
@@ -78,7 +78,7 @@ onnx::ModelProto resNet38(const std::string& name, uint64_t seed) {
     }
   }
   x = net.flatten("flatten", net.globalAveragePool("avgpool", x));
-  net.exit("main", net.linear("fc", x, kClasses));
+  net.addExit("main", net.linear("fc", x, kClasses));
   return net.finish();
 }
 

@@ -28,7 +28,7 @@ void branchHead(NetworkBuilder& net, const std::string& branch, int first, const
   x = net.linear(layer(1), x, kHidden);
   x = net.dropout(layer(2), x, kDropout);
   x = net.linear(layer(3), x, kHidden);
-  net.exit(exit, net.linear(layer(4), x, kClasses));
+  net.addExit(exit, net.linear(layer(4), x, kClasses));
 }
 
 }  // namespace
@@ -53,7 +53,7 @@ onnx::ModelProto smallCnn(const std::string& name, uint64_t seed) {
   x = net.relu("relu5", net.linear("fc1", x, kHidden));
   x = net.dropout("drop", x, kDropout);
   x = net.relu("relu6", net.linear("fc2", x, kHidden));
-  net.exit("main", net.linear("fc3", x, kClasses, Init::zero));
+  net.addExit("main", net.linear("fc3", x, kClasses, Init::zero));
   return net.finish();
 }
 
