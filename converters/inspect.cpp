@@ -19,10 +19,14 @@ namespace {
 
 using nlohmann::json;
 
-/// JSON has no infinity.
+/// As the shortest decimal that reads back as the same float; JSON has no infinity.
 json number(float value) {
   if (std::isinf(value)) return value > 0 ? "inf" : "-inf";
-  return value;
+  char digits[64];
+  const auto [end, code] = std::to_chars(digits, digits + sizeof digits, value);
+  double shortest = value;
+  std::from_chars(digits, end, shortest);
+  return shortest;
 }
 
 json operatorCounts(const onnx::GraphProto& graph) {
@@ -127,7 +131,7 @@ json describeStage(const onnx::NodeProto& node) {
   std::string why;
   if (engine == "opencv") {
     why = graph::whyNotOneDnn(piece);
-    if (why.empty()) why = "asked for when it was converted";
+    if (why.empty()) why = "--engine opencv was given";
   }
   return {{"name", node.name()},
           {"type", node.op_type()},

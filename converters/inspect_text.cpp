@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <map>
 #include <vector>
 
 namespace rdi::convert {
@@ -59,8 +60,9 @@ std::string line(const std::string& label, const std::string& value) {
          value + "\n";
 }
 
-/// Columns as wide as their widest cell; the first `leftColumns` flush left, the others flush right.
-std::string table(const std::vector<Row>& rows, size_t leftColumns) {
+/// Columns as wide as their widest cell, flush left where `alignment` has an 'l' and right where it has an
+/// 'r'.
+std::string table(const std::vector<Row>& rows, const std::string& alignment) {
   std::vector<size_t> widths(rows[0].size());
   for (const auto& row : rows)
     for (size_t c = 0; c < row.size(); ++c) widths[c] = std::max(widths[c], row[c].size());
@@ -69,7 +71,7 @@ std::string table(const std::vector<Row>& rows, size_t leftColumns) {
     std::string printed = " ";
     for (size_t c = 0; c < row.size(); ++c) {
       const std::string space(widths[c] - row[c].size(), ' ');
-      printed += (c ? "  " : " ") + (c < leftColumns ? row[c] + space : space + row[c]);
+      printed += (c ? "  " : " ") + (alignment[c] == 'l' ? row[c] + space : space + row[c]);
     }
     printed.erase(printed.find_last_not_of(' ') + 1);
     result += printed + "\n";
@@ -89,7 +91,7 @@ std::string exitTable(const json& exits) {
                     fixed(100 * exit.at("share_of_static").get<double>(), 1) + " %"});
     if (withParameters) rows.back().push_back(grouped(exit.at("parameters").get<int64_t>()));
   }
-  return table(rows, 1);
+  return table(rows, "lrrrrrr");
 }
 
 std::string shapes(const json& tensors) {
@@ -100,15 +102,20 @@ std::string shapes(const json& tensors) {
 
 std::string stageTable(const json& stages) {
   std::vector<Row> rows{{"stage", "engine", "from", "to", "MMAC", "parameters", "operators"}};
-  std::string reasons;
+  std::map<std::string, std::string> stagesByReason;
   for (const auto& stage : stages) {
     rows.push_back({plain(stage.at("name")), plain(stage.at("engine")), shapes(stage.at("inputs")),
                     shapes(stage.at("outputs")), mega(stage.at("macs")),
                     grouped(stage.at("parameters").get<int64_t>()), operators(stage.at("operators"))});
     const auto why = plain(stage.at("why"));
-    if (!why.empty()) reasons += "  " + plain(stage.at("name")) + " runs on opencv: " + why + "\n";
+    auto& names = stagesByReason[why];
+    names += (names.empty() ? "" : ", ") + plain(stage.at("name"));
   }
-  return table(rows, 4) + reasons;
+  stagesByReason.erase("");
+  std::string reasons;
+  for (const auto& [why, names] : stagesByReason)
+    reasons += "  on opencv, because " + why + ": " + names + "\n";
+  return table(rows, "llllrrl") + reasons;
 }
 
 std::string preprocessing(const json& pixels) {
@@ -142,7 +149,7 @@ void flatten(const std::string& path, const json& value, std::vector<Row>& rows)
 std::string section(const std::string& title, const json& value) {
   std::vector<Row> rows;
   if (!value.is_null()) flatten("", value, rows);
-  return rows.empty() ? "" : "\n  " + title + "\n" + table(rows, 2);
+  return rows.empty() ? "" : "\n  " + title + "\n" + table(rows, "ll");
 }
 
 }  // namespace

@@ -69,6 +69,28 @@ int run(const Arguments& arguments) {
   return 0;
 }
 
+std::vector<CLI::Option*> addEarlyExitOptions(CLI::App& app, Arguments& arguments) {
+  auto& group = *app.add_option_group("early exit");
+  std::vector<CLI::Option*> options;
+  const auto add = [&](const std::string& name, auto& value, const std::string& help) {
+    options.push_back(group.add_option(name, value, help));
+    return options.back();
+  };
+  add("--exits", arguments.exits, "exits to keep, in order, the main one last: exit1,exit3,main");
+  add("--thresholds", arguments.thresholds,
+      "one for every exit but the last: 0.3,inf (-inf first: --thresholds=-inf,0.3); default: the file's");
+  add("--criterion", arguments.criterion, "what must be below the threshold; default: the file's")
+      ->check(CLI::IsMember({"entropy", "max_probability", "margin"}));
+  add("--fusion", arguments.fusion, "scores of the last exit or the mean over exits; default: the file's")
+      ->check(CLI::IsMember({"last", "mean"}));
+  add("--patience", arguments.patience, "exits in a row that must agree; default: the file's")
+      ->check(CLI::Range(1, 1000));
+  add("--engine", arguments.engine, "what runs the stages")
+      ->check(CLI::IsMember({"auto", "onednn", "opencv"}))
+      ->capture_default_str();
+  return options;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -83,32 +105,14 @@ int main(int argc, char** argv) {
       "  rdi-convert --arch rdi-resnet38 -o OUT.onnx [--seed 1]     fresh weights, to train with rdi-train"};
   auto* input = app.add_option("IN", arguments.input, "multi-exit ONNX file");
   app.add_option("-o,--output", arguments.output, "file to write")->required();
-  auto* early = app.add_option_group("early exit");
-  early->add_option("--exits", arguments.exits,
-                    "exits to keep, in order, the main one last: exit1,exit3,main");
-  early->add_option(
-      "--thresholds", arguments.thresholds,
-      "one for every exit but the last: 0.3,inf (give -inf as --thresholds=-inf,...); default: the file's");
-  early
-      ->add_option("--criterion", arguments.criterion,
-                   "what must be below the threshold; default: the file's")
-      ->check(CLI::IsMember({"entropy", "max_probability", "margin"}));
-  early
-      ->add_option("--fusion", arguments.fusion,
-                   "scores of the last exit or the mean over exits; default: the file's")
-      ->check(CLI::IsMember({"last", "mean"}));
-  early->add_option("--patience", arguments.patience, "exits in a row that must agree; default: the file's")
-      ->check(CLI::Range(1, 1000));
-  early->add_option("--engine", arguments.engine, "what runs the stages")
-      ->check(CLI::IsMember({"auto", "onednn", "opencv"}))
-      ->capture_default_str();
+  const auto early = addEarlyExitOptions(app, arguments);
   auto* staticExit = app.add_option("--static", arguments.staticExit, "write this exit alone");
   auto* architecture =
       app.add_option("--arch", arguments.architecture, "write a fresh network of this architecture");
   app.add_option("--seed", arguments.seed, "of the fresh weights")
       ->needs(architecture)
       ->capture_default_str();
-  for (auto* option : early->get_options()) option->excludes(staticExit)->excludes(architecture);
+  for (auto* option : early) option->excludes(staticExit)->excludes(architecture);
   architecture->excludes(staticExit)->excludes(input);
   app.final_callback([&] {
     if (arguments.input.empty() && arguments.architecture.empty()) throw CLI::RequiredError("IN or --arch");
