@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <iostream>
 #include <opencv2/core/utility.hpp>
+#include <opencv2/core/utils/logger.hpp>
 #include <opencv2/imgproc.hpp>
 #include <opencv2/videoio.hpp>
 
@@ -84,39 +85,51 @@ void drawExits(cv::Mat& frame, const Answer& answer, const std::vector<rdi::Exit
     const cv::Scalar colour = look::exitColour(answer.exit, count);
     look::roundedBox(frame, box, 5, exit <= answer.exit ? colour : look::kPanel);
     if (exit != answer.exit) continue;
-    const int textX = box.x + std::max(2, (box.width - look::textWidth(exits[exit].name, 10)) / 2);
-    look::text(frame, exits[exit].name, {textX, box.y + (box.height + 10) / 2}, 10, look::kBackground,
-               box.width - 4);
+    const std::string& name = exits[exit].name;
+    const int height = look::textWidth(name, 10) < width ? 10 : 8;
+    const int textX = box.x + std::max(2, (width - look::textWidth(name, height)) / 2);
+    look::text(frame, name, {textX, box.y + (box.height + height) / 2}, height, look::kBackground, width - 2);
   }
 }
 
-void drawOverlay(cv::Mat& frame, const Answer& answer, const Classifier& classifier, const Status& status) {
-  const int barHeight = 84, margin = 18;
-  const cv::Rect bar(0, frame.rows - barHeight, frame.cols, barHeight);
-  cv::Mat strip = frame(bar);
-  cv::addWeighted(strip, 0.2, cv::Mat(strip.size(), strip.type(), look::kBackground), 0.8, 0, strip);
-
-  const int half = bar.width / 2 - margin, left = margin, right = bar.width / 2 + margin / 2, top = bar.y;
-  look::text(frame, classifier.className(answer.classId), {left, top + 36}, 20, look::kText, half - 90, true);
-  const std::string confidence = percent(answer.confidence);
-  look::text(frame, confidence, {left + half - look::textWidth(confidence, 14) - 8, top + 36}, 14,
-             look::kText);
-  const cv::Rect track(left, top + 52, half - 8, 12);
-  look::roundedBox(frame, track, 6, look::kPanel);
+/// The frame with a bar below it that says what the net answered.
+cv::Mat withOverlay(const cv::Mat& frame, const Answer& answer, const Classifier& classifier,
+                    const Status& status) {
+  cv::Mat view;
+  const double scale = std::max(1.0, static_cast<double>(kLowestWidth) / frame.cols);
+  cv::resize(frame, view, {}, scale, scale, cv::INTER_CUBIC);
   const cv::Scalar colour = look::exitColour(answer.exit, static_cast<int>(classifier.exits().size()));
-  look::roundedBox(frame,
-                   {track.x, track.y, std::max(12, cvRound(track.width * answer.confidence)), track.height},
-                   6, colour);
+  drawCorners(view, middleRegion(view.size(), classifier.info().size), colour);
 
-  drawExits(frame, answer, classifier.exits(), {right, top + 14, half, 24});
-  look::text(frame, "computation saved so far " + percent(status.saving), {right, top + 64}, 12, look::kText);
+  // An even height: some video codecs take no other.
+  const int top = view.rows, barHeight = 84 + view.rows % 2, margin = 18;
+  cv::copyMakeBorder(view, view, 0, barHeight, 0, view.cols % 2, cv::BORDER_CONSTANT, look::kBackground);
+  const int half = view.cols / 2 - 2 * margin, left = margin, right = view.cols / 2 + margin;
+
+  const std::string confidence = percent(answer.confidence);
+  const int confidenceWidth = look::textWidth(confidence, 14);
+  look::text(view, classifier.className(answer.classId), {left, top + 36}, 20, look::kText,
+             half - confidenceWidth - 10, true);
+  look::text(view, confidence, {left + half - confidenceWidth, top + 36}, 14, look::kText);
+  const cv::Rect track(left, top + 54, half, 11);
+  look::roundedBox(view, track, 5, look::kPanel);
+  look::roundedBox(
+      view,
+      {track.x, track.y, std::max(track.height, cvRound(track.width * answer.confidence)), track.height}, 5,
+      colour);
+
+  drawExits(view, answer, classifier.exits(), {right, top + 15, half, 24});
+  look::text(view, "saved so far " + percent(status.saving), {right, top + 65}, 12, look::kText);
   const std::string rate = cv::format("%.0f fps", status.framesPerSecond);
-  look::text(frame, rate, {right + half - look::textWidth(rate, 12), top + 64}, 12, look::kFaintText);
+  look::text(view, rate, {right + half - look::textWidth(rate, 12), top + 65}, 12, look::kFaintText);
+  return view;
 }
 
 int run(int argc, char** argv) {
   const Arguments arguments(argc, argv, {"source", "output", "frames"});
   if (arguments.words().size() != 1) throw WrongUsage("expected exactly one model");
+  cv::utils::logging::setLogLevel(
+      cv::utils::logging::LOG_LEVEL_SILENT);  // it reports every video backend it tries
   const std::string source = arguments.get("source", "0"), output = arguments.get("output");
   const int lastFrame = arguments.number("frames", 0, 1);
   if (output.empty() && !haveDisplay()) {
@@ -135,14 +148,6 @@ int run(int argc, char** argv) {
   sinceLastFrame.start();
   bool ended = false;
   while ((lastFrame == 0 || frames < lastFrame) && !(ended = !capture.read(frame) || frame.empty())) {
-    if (frame.cols < kLowestWidth) {
-      const double scale = static_cast<double>(kLowestWidth) / frame.cols;
-      cv::resize(frame, frame, {}, scale, scale, cv::INTER_CUBIC);
-    }
-    if (!sink) {
-      const double rate = sourceRate > 0 && sourceRate < 1000 ? sourceRate : 25;
-      sink = output.empty() ? windowSink("rdi") : fileSink(output, rate, frame.size());
-    }
     const cv::Rect region = middleRegion(frame.size(), classifier.info().size);
     const Answer answer = classifier.classify(frame(region));
     ++frames;
@@ -154,9 +159,12 @@ int run(int argc, char** argv) {
     sinceLastFrame.reset();
     sinceLastFrame.start();
 
-    drawCorners(frame, region, look::exitColour(answer.exit, static_cast<int>(classifier.exits().size())));
-    drawOverlay(frame, answer, classifier, status);
-    if (!sink->show(frame)) break;
+    const cv::Mat view = withOverlay(frame, answer, classifier, status);
+    if (!sink) {
+      const double viewRate = sourceRate > 0 && sourceRate < 1000 ? sourceRate : 25;
+      sink = output.empty() ? windowSink("rdi") : fileSink(output, viewRate, view.size());
+    }
+    if (!sink->show(view)) break;
   }
 
   const bool isCamera = isNumber(source);

@@ -4,12 +4,12 @@
 #
 # Fashion-MNIST from end to end on any Debian machine: installs what is missing, builds (without the trainer), and runs
 # the early-exit model over the 10,000 test pictures, beside the same net run statically by OpenCV's own engine.
-#   samples/run_demo.sh [FOLDER for what it writes; default build-demo/demo]
+#   samples/run_demo.sh [FOLDER for what it writes; default out/demo]
 set -euo pipefail
+out=$(realpath -m "${1:-"$(dirname "$0")/../out/demo"}")
 cd "$(dirname "$0")/.."
 
-build=build-demo
-out=${1:-$build/demo}
+build="build-demo"
 data=/usr/share/datasets/fashion-mnist
 name=rdi-smallcnn-fashion-mnist
 
