@@ -18,5 +18,5 @@ function(rdi_test name)
   target_compile_definitions(${name} PRIVATE ${TEST_DEFINITIONS}
     RDI_SOURCE_DIR="${PROJECT_SOURCE_DIR}" RDI_BINARY_DIR="${PROJECT_BINARY_DIR}")
   rdi_target(${name})
-  gtest_discover_tests(${name} DISCOVERY_TIMEOUT 60 PROPERTIES TIMEOUT 600)
+  gtest_discover_tests(${name} NO_PRETTY_VALUES DISCOVERY_TIMEOUT 60 PROPERTIES TIMEOUT 600)
 endfunction()

@@ -8,6 +8,7 @@
 
 #include "graph/attributes.hpp"
 #include "graph/cost.hpp"
+#include "graph/engine_support.hpp"
 #include "graph/error.hpp"
 #include "graph/metadata.hpp"
 #include "graph/model_io.hpp"
@@ -99,7 +100,7 @@ public:
     for (const auto& tensor : part.outputs) node->add_output(tensor);
     const onnx::ModelProto piece = extract(model_, part, name);
     setAttribute(*node, "graph", serialize(piece));
-    setAttribute(*node, "engine", engine_ == "auto" ? std::string("onednn") : engine_);
+    setAttribute(*node, "engine", engineFor(piece));
     setAttribute(*node, "precision", std::string("float32"));
     setAttribute(*node, "input_layout", layout);
   }
@@ -144,6 +145,14 @@ private:
     node->set_op_type(type);
     node->set_name(name);
     return node;
+  }
+
+  std::string engineFor(const onnx::ModelProto& piece) const {
+    if (engine_ == "opencv") return engine_;
+    const std::string reason = whyNotOneDnn(piece);
+    if (!reason.empty() && engine_ == "onednn")
+      throw Error(text("the onednn engine cannot run this: ", reason));
+    return reason.empty() ? "onednn" : "opencv";
   }
 
   void setFusion(onnx::NodeProto* node) {
@@ -202,7 +211,15 @@ onnx::ModelProto buildEarlyExit(const onnx::ModelProto& multiExit, const EarlyEx
 
 onnx::ModelProto buildStatic(const onnx::ModelProto& multiExit, const std::string& exit) {
   if (isEarlyExit(multiExit)) throw Error("this is an early-exit file; expected a multi-exit ONNX model");
-  return withOutputs(multiExit, {exit});
+  onnx::ModelProto result = withOutputs(multiExit, {exit});
+  // The rule and its results speak of exits that are gone.
+  Metadata metadata = readMetadata(multiExit);
+  metadata.rule.reset();
+  metadata.results = nullptr;
+  metadata.cost = costToJson(result);
+  result.clear_metadata_props();
+  writeMetadata(result, metadata);
+  return result;
 }
 
 }  // namespace rdi::graph

@@ -11,11 +11,12 @@
 
 namespace rdi::zoo {
 
-/// Names that build() knows: rdi-smallcnn, rdi-resnet38, rdi-mobilenetv2 (six exits), rdi-mobilenetv2-k2 (the paper's two).
+/// Names that build() knows: rdi-smallcnn, rdi-resnet38, rdi-mobilenetv2 (six exits), rdi-mobilenetv2-k2 (the
+/// paper's two).
 std::vector<std::string> architectures();
 
-/// A multi-exit ONNX model (opset 11, outputs exit1 .. exitK, main: logits) with freshly initialised weights; the same
-/// seed gives the same bytes. Throws rdi::Error with the known names for an unknown architecture.
+/// A multi-exit ONNX model (opset 11, outputs exit1 .. exitK, main: logits) with freshly initialised weights;
+/// the same seed gives the same bytes. Throws rdi::Error with the known names for an unknown architecture.
 onnx::ModelProto build(const std::string& architecture, uint64_t seed = 1);
 
 }  // namespace rdi::zoo

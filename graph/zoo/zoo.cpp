@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: the rdi authors
+
+#include "graph/zoo/zoo.hpp"
+
+#include <functional>
+
+#include "graph/error.hpp"
+#include "graph/metadata.hpp"
+#include "graph/shapes.hpp"
+#include "graph/zoo/architectures.hpp"
+
+namespace rdi::zoo {
+namespace {
+
+struct Entry {
+  std::string name;
+  std::function<onnx::ModelProto(const std::string& name, uint64_t seed)> build;
+};
+
+const std::vector<Entry>& entries() {
+  static const std::vector<Entry> all{
+      {"rdi-smallcnn", smallCnn},
+      {"rdi-resnet38", resNet38},
+      {"rdi-mobilenetv2",
+       [](const std::string& name, uint64_t seed) { return mobileNetV2(name, MobileNetExits::six, seed); }},
+      {"rdi-mobilenetv2-k2",
+       [](const std::string& name, uint64_t seed) { return mobileNetV2(name, MobileNetExits::two, seed); }},
+  };
+  return all;
+}
+
+/// All of them read pixels in [0, 1], grey or RGB, without mean or deviation.
+graph::Metadata describe(const std::string& architecture, const graph::Shape& input) {
+  graph::Metadata metadata;
+  metadata.architecture = architecture;
+  graph::Preprocessing preprocessing;
+  preprocessing.channels = static_cast<int>(input[0]);
+  preprocessing.height = static_cast<int>(input[1]);
+  preprocessing.width = static_cast<int>(input[2]);
+  preprocessing.swapRB = preprocessing.channels == 3;
+  metadata.preprocessing = preprocessing;
+  return metadata;
+}
+
+}  // namespace
+
+std::vector<std::string> architectures() {
+  std::vector<std::string> names;
+  for (const auto& entry : entries()) names.push_back(entry.name);
+  return names;
+}
+
+onnx::ModelProto build(const std::string& architecture, uint64_t seed) {
+  std::string known;
+  for (const auto& entry : entries()) {
+    if (entry.name == architecture) {
+      onnx::ModelProto model = entry.build(architecture, seed);
+      graph::writeMetadata(model, describe(architecture, graph::inputShape(model)));
+      return model;
+    }
+    known += (known.empty() ? "" : ", ") + entry.name;
+  }
+  throw Error(text("Unknown architecture '", architecture, "'; known are ", known));
+}
+
+}  // namespace rdi::zoo
