@@ -306,7 +306,7 @@ class OneDnnEngine : public StageEngine {
       alone.scratchBytes = alone.steps[index].compiled.scratchBytes;
       Workspace workspace(stage_, alone);
       std::vector<std::vector<float>> external;
-      const auto count = [&](int index) { return static_cast<size_t>(tensor(index).elementCount()); };
+      const auto count = [&](int which) { return static_cast<size_t>(tensor(which).elementCount()); };
       int position = 0;
       for (const auto* list : {&stage_.program.inputs, &stage_.program.outputs})
         for (const int one : *list) {
