@@ -195,6 +195,7 @@ class SamplesTest(unittest.TestCase):
         self.assertEqual(len(shares), 3)
         self.assertAlmostEqual(sum(shares), 100, delta=0.05)
         self.assertRegex(result.stdout, r"early exit +[\d.]+ ms")
+        self.assertRegex(result.stdout, r"its exits switched off +[\d.]+ ms")
         self.assertRegex(result.stdout, r"static net, OpenCV +[\d.]+ ms")
         self.assertIsNotNone(cv2.imread(self.path("set.png")))
 
