@@ -5,11 +5,9 @@
 # Builds and runs the benchmarks, repetitions interleaved at random, and prints a table with ratios.
 #   benchmarks/run.sh [RESULTS.json] [-- arguments for rdi_benchmark, e.g. --threads 2 --benchmark_filter=resnet38]
 set -euo pipefail
-caller=$PWD
-results=out/benchmark.json
+results=$(realpath -m "$(dirname "$0")/../out/benchmark.json")
 if [ $# -gt 0 ] && [ "$1" != -- ]; then
-  results=$(realpath -m "$caller/$1")
-  [ "${1#/}" = "$1" ] || results=$1
+  results=$(realpath -m "$1")
   shift
 fi
 if [ $# -gt 0 ]; then

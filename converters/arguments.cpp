@@ -28,7 +28,9 @@ std::vector<std::string> parseNames(const std::string& list, const std::string& 
 std::vector<float> parseNumbers(const std::string& list, const std::string& option) {
   std::vector<float> numbers;
   for (const auto& entry : parseNames(list, option)) {
-    const char* begin = entry.data() + (entry[0] == '+' ? 1 : 0);
+    const bool plus =
+        entry[0] == '+' && entry.compare(1, 1, "-") != 0;  // from_chars knows the minus sign alone
+    const char* begin = entry.data() + (plus ? 1 : 0);
     const char* end = entry.data() + entry.size();
     float value = 0;
     const auto [stop, code] = std::from_chars(begin, end, value);

@@ -3,6 +3,7 @@
 
 #include <CLI/CLI.hpp>
 #include <iostream>
+#include <optional>
 
 #include "converters/arguments.hpp"
 #include "converters/convert.hpp"
@@ -16,37 +17,37 @@ namespace {
 
 struct Arguments {
   std::string input, output;
-  std::string exits, thresholds, criterion, fusion, engine = "auto";
-  int patience = 0;  // 0 = not given
-  std::string staticExit, architecture;
+  std::optional<std::string> exits, thresholds, criterion, fusion;
+  std::optional<int> patience;
+  std::string engine = "auto";
+  std::optional<std::string> staticExit, architecture;
   uint64_t seed = 1;
 };
 
 rdi::convert::ConvertOptions readOptions(const Arguments& arguments) {
   rdi::convert::ConvertOptions options;
-  if (!arguments.exits.empty()) options.exits = rdi::convert::parseNames(arguments.exits, "--exits");
-  if (!arguments.thresholds.empty())
-    options.thresholds = rdi::convert::parseNumbers(arguments.thresholds, "--thresholds");
-  if (!arguments.criterion.empty()) options.criterion = rdi::graph::criterionFromName(arguments.criterion);
-  if (!arguments.fusion.empty()) options.fusion = rdi::graph::fusionFromName(arguments.fusion);
-  if (arguments.patience > 0) options.patience = arguments.patience;
+  if (arguments.exits) options.exits = rdi::convert::parseNames(*arguments.exits, "--exits");
+  if (arguments.thresholds)
+    options.thresholds = rdi::convert::parseNumbers(*arguments.thresholds, "--thresholds");
+  if (arguments.criterion) options.criterion = rdi::graph::criterionFromName(*arguments.criterion);
+  if (arguments.fusion) options.fusion = rdi::graph::fusionFromName(*arguments.fusion);
+  options.patience = arguments.patience;
   options.engine = arguments.engine;
   return options;
 }
 
 onnx::ModelProto makeModel(const Arguments& arguments) {
-  if (!arguments.architecture.empty()) return rdi::zoo::build(arguments.architecture, arguments.seed);
+  if (arguments.architecture) return rdi::zoo::build(*arguments.architecture, arguments.seed);
   rdi::convert::checkOutputIsNotInput(arguments.input, arguments.output);
   const auto options = readOptions(arguments);
   const auto model = rdi::graph::loadModel(arguments.input);
-  if (!arguments.staticExit.empty())
-    return rdi::convert::toStatic(model, arguments.input, arguments.staticExit);
+  if (arguments.staticExit) return rdi::convert::toStatic(model, arguments.input, *arguments.staticExit);
   return rdi::convert::toEarlyExit(model, arguments.input, options);
 }
 
 /// "wrote out.onnx: early-exit, 3 exits (exit1 < 0.023, exit2 < 0.014, main), full pass 11.135 MMAC, 1234
 /// bytes"
-void printSummary(const onnx::ModelProto& model, const std::string& output, size_t bytes) {
+std::string summary(const onnx::ModelProto& model, const std::string& output, size_t bytes) {
   const auto found = rdi::convert::inspect(model, output, bytes);
   std::string exits;
   for (const auto& exit : found.at("exits")) {
@@ -55,17 +56,19 @@ void printSummary(const onnx::ModelProto& model, const std::string& output, size
     if (!threshold.is_null())
       exits += " < " + (threshold.is_string() ? threshold.get<std::string>() : threshold.dump());
   }
-  std::cout << "wrote " << output << ": " << found.at("kind").get<std::string>() << ", "
-            << found.at("exits").size() << (found.at("exits").size() == 1 ? " exit (" : " exits (") << exits
-            << "), full pass " << found.at("exits").back().at("paid_macs").get<double>() / 1e6 << " MMAC, "
-            << bytes << " bytes\n";
+  const size_t count = found.at("exits").size();
+  return rdi::text("wrote ", output, ": ", found.at("kind").get<std::string>(), ", ", count,
+                   count == 1 ? " exit (" : " exits (", exits, "), full pass ",
+                   found.at("exits").back().at("paid_macs").get<double>() / 1e6, " MMAC, ", bytes,
+                   " bytes\n");
 }
 
 int run(const Arguments& arguments) {
   const auto model = makeModel(arguments);
   const std::string bytes = rdi::graph::serialize(model);
+  const std::string written = summary(model, arguments.output, bytes.size());
   rdi::graph::writeFileAtomically(arguments.output, bytes);
-  printSummary(model, arguments.output, bytes.size());
+  std::cout << written;
   return 0;
 }
 
@@ -110,12 +113,13 @@ int main(int argc, char** argv) {
   auto* architecture =
       app.add_option("--arch", arguments.architecture, "write a fresh network of this architecture");
   app.add_option("--seed", arguments.seed, "of the fresh weights")
+      ->check(CLI::NonNegativeNumber)
       ->needs(architecture)
       ->capture_default_str();
   for (auto* option : early) option->excludes(staticExit)->excludes(architecture);
   architecture->excludes(staticExit)->excludes(input);
   app.final_callback([&] {
-    if (arguments.input.empty() && arguments.architecture.empty()) throw CLI::RequiredError("IN or --arch");
+    if (arguments.input.empty() && !arguments.architecture) throw CLI::RequiredError("IN or --arch");
   });
   try {
     app.parse(argc, argv);

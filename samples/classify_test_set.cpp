@@ -6,7 +6,7 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <iostream>
+#include <limits>
 #include <opencv2/core/utility.hpp>
 
 #include "arguments.hpp"
@@ -53,27 +53,38 @@ double timePerPicture(cv::dnn::Net& net, const std::vector<cv::Mat>& blobs, size
   return meter.getTimeMilli() / static_cast<double>(end - begin);
 }
 
-/// Both nets take turns on the same blocks of pictures, so that whatever disturbs the machine disturbs both.
+/// All nets take turns on the same blocks of pictures, so that whatever disturbs the machine disturbs all of
+/// them.
 void compareTimes(const std::string& earlyExitPath, const std::string& staticPath,
                   const std::vector<cv::Mat>& blobs) {
-  cv::dnn::Net earlyExit = loadNet(earlyExitPath), whole = loadNet(staticPath);
-  whole.setPreferableBackend(cv::dnn::DNN_BACKEND_OPENCV);
-  const size_t warmUp = std::min<size_t>(blobs.size(), kBlock);
-  timePerPicture(earlyExit, blobs, 0, warmUp);
-  timePerPicture(whole, blobs, 0, warmUp);
+  struct Candidate {
+    std::string name;
+    cv::dnn::Net net;
+    std::vector<double> times;
+  };
+  std::vector<Candidate> candidates = {{"early exit", loadNet(earlyExitPath), {}},
+                                       {"its exits switched off", loadNet(earlyExitPath), {}},
+                                       {"static net, OpenCV", loadNet(staticPath), {}}};
+  const size_t exitCount = rdi::exits(candidates[1].net).size();
+  rdi::setThresholds(candidates[1].net,
+                     std::vector<float>(exitCount - 1, -std::numeric_limits<float>::infinity()));
+  candidates[2].net.setPreferableBackend(cv::dnn::DNN_BACKEND_OPENCV);
 
-  std::vector<double> earlyExitTimes, wholeTimes;
+  for (Candidate& candidate : candidates)
+    timePerPicture(candidate.net, blobs, 0, std::min<size_t>(blobs.size(), kBlock));
   for (size_t begin = 0; begin < blobs.size(); begin += kBlock) {
-    const size_t end = std::min(blobs.size(), begin + kBlock);
-    earlyExitTimes.push_back(timePerPicture(earlyExit, blobs, begin, end));
-    wholeTimes.push_back(timePerPicture(whole, blobs, begin, end));
+    for (Candidate& candidate : candidates) {
+      candidate.times.push_back(
+          timePerPicture(candidate.net, blobs, begin, std::min(blobs.size(), begin + kBlock)));
+    }
   }
-  const double earlyExitTime = median(earlyExitTimes), wholeTime = median(wholeTimes);
-  std::printf("\ntime per picture, batch 1, %d thread(s), medians of %zu interleaved blocks of %d\n",
-              cv::getNumThreads(), earlyExitTimes.size(), kBlock);
-  std::printf("  early exit             %8.4f ms\n", earlyExitTime);
-  std::printf("  static net, OpenCV     %8.4f ms   (%.2f times as long)\n", wholeTime,
-              wholeTime / earlyExitTime);
+  std::printf("\ntime per picture, batch 1, %d thread(s), medians of %zu interleaved blocks of %d pictures\n",
+              cv::getNumThreads(), candidates[0].times.size(), kBlock);
+  const double fastest = median(candidates[0].times);
+  for (const Candidate& candidate : candidates) {
+    const double time = median(candidate.times);
+    std::printf("  %-24s %8.4f ms   %5.2f times as long\n", candidate.name.c_str(), time, time / fastest);
+  }
 }
 
 Tile tileOf(const cv::Mat& image, const Answer& answer, int label, const Classifier& classifier) {

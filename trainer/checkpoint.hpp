@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: the rdi authors
+
+#pragma once
+
+#include <torch/torch.h>
+
+#include <nlohmann/json.hpp>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace rdi::train {
+
+/// Everything a training needs to go on: values in `state`, tensors by name (kept on the CPU).
+struct Checkpoint {
+  nlohmann::json state;
+  std::vector<std::pair<std::string, torch::Tensor>> tensors;
+
+  void add(const std::string& name, const torch::Tensor& tensor) { tensors.emplace_back(name, tensor); }
+
+  /// Throws rdi::Error naming the tensor when it is missing.
+  const torch::Tensor& tensor(const std::string& name) const;
+};
+
+/// Writes atomically: after a crash the file is either the old one or the new one, whole.
+void saveCheckpoint(const Checkpoint& checkpoint, const std::string& path);
+
+/// Throws rdi::Error naming the file when it is missing, cut short, altered or of another version.
+Checkpoint loadCheckpoint(const std::string& path);
+
+}  // namespace rdi::train

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: the rdi authors
+
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <functional>
+#include <string>
+
+#include "trainer/attack_options.hpp"
+
+namespace rdi::train {
+
+/// Parses, then runs the body. Exit code 2 for wrong usage, 1 when body throws or the --config file cannot be
+/// read.
+int runProgram(CLI::App& app, const std::string& program, int argc, char** argv,
+               const std::function<int()>& body);
+
+/// --epsilon, --step-size, --steps under the given names, and the rest of what an attack can be told.
+void addAttackOptions(CLI::App& app, AttackOptions& options, const std::string& stepsName);
+
+/// After the first SIGINT or SIGTERM stopRequested() is true; a second one ends the program at once.
+void catchStopSignals();
+bool stopRequested();
+
+/// What a program stopped by a signal returns.
+constexpr int kStoppedExitCode = 130;
+
+}  // namespace rdi::train

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: the rdi authors
+
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace rdi::train {
+
+/// Labelled pictures, as they lie in their files.
+struct ImageSet {
+  int64_t count = 0, channels = 0, height = 0, width = 0;
+  std::vector<uint8_t> pixels;  // count x channels x height x width, 0..255
+  std::vector<uint8_t> labels;  // count, each below the number of classes
+
+  int64_t imageSize() const { return channels * height * width; }
+
+  /// Images first .. first + number - 1.
+  ImageSet slice(int64_t first, int64_t number) const;
+};
+
+enum class Split { train, test };
+
+/// A data set that can be loaded.
+struct DataSource {
+  std::string name;    // e.g. fashion-mnist
+  std::string folder;  // where its files lie
+  std::vector<std::string> classNames;
+
+  /// Throws rdi::Error naming file, found and expected when a file is missing, damaged or does not fit the
+  /// others.
+  ImageSet load(Split split) const;
+};
+
+/// From `mnist:FOLDER`, `fashion-mnist` or `fashion-mnist:FOLDER`. Throws rdi::Error listing the known data
+/// sets.
+DataSource dataSource(const std::string& specification);
+
+/// Reads one pair of idx files, raw or gzip.
+ImageSet readIdx(const std::string& imagesPath, const std::string& labelsPath, int64_t classCount);
+
+/// The training set without, and only, its last `heldOut` images: those are for thresholds and for watching a
+/// training, and are never trained on. Throws rdi::Error when nothing would be left to train on.
+ImageSet trainingPart(const ImageSet& images, int64_t heldOut);
+ImageSet heldOutPart(const ImageSet& images, int64_t heldOut);
+
+}  // namespace rdi::train

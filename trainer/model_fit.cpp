@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: the rdi authors
+
+#include "trainer/model_fit.hpp"
+
+#include "graph/error.hpp"
+#include "graph/metadata.hpp"
+#include "graph/model_io.hpp"
+#include "graph/shapes.hpp"
+
+namespace rdi::train {
+
+void checkModelFitsData(const onnx::ModelProto& model, const ImageSet& images, const DataSource& source) {
+  const graph::Shape expected = graph::inputShape(model);
+  const graph::Shape found = {images.channels, images.height, images.width};
+  if (expected != found)
+    throw Error(text(source.name, ": found images of ", graph::toString(found), ", expected ",
+                     graph::toString(expected), ", the model's input (channels x height x width)"));
+  const int64_t classes = graph::classCount(model);
+  if (classes != static_cast<int64_t>(source.classNames.size()))
+    throw Error(text(source.name, ": found ", source.classNames.size(), " classes, expected ", classes,
+                     ", as the model tells apart"));
+}
+
+void refuseEarlyExit(const onnx::ModelProto& model, const std::string& path) {
+  if (graph::isEarlyExit(model))
+    throw Error(
+        text(path,
+             ": found an early-exit model, which only the plugin runs; expected the multi-exit model it "
+             "was converted from"));
+}
+
+bool givesProbabilities(const onnx::ModelProto& model) {
+  const graph::Metadata metadata = graph::readMetadata(model);
+  return metadata.rule && metadata.rule->scores == graph::Scores::probabilities;
+}
+
+}  // namespace rdi::train

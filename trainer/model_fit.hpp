@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: the rdi authors
+
+#pragma once
+
+#include <onnx/onnx_pb.h>
+
+#include <string>
+
+#include "trainer/data.hpp"
+
+namespace rdi::train {
+
+/// Throws rdi::Error when image size, channels or number of classes of model and data differ.
+void checkModelFitsData(const onnx::ModelProto& model, const ImageSet& images, const DataSource& source);
+
+/// Throws rdi::Error when the model is an early-exit ONNX: what is trained and attacked is the multi-exit
+/// one.
+void refuseEarlyExit(const onnx::ModelProto& model, const std::string& path);
+
+/// True when the metadata says that the outputs are probabilities.
+bool givesProbabilities(const onnx::ModelProto& model);
+
+}  // namespace rdi::train

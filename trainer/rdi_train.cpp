@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: the rdi authors
+
+#include <cstdio>
+#include <optional>
+#include <string>
+
+#include "graph/error.hpp"
+#include "trainer/command_line.hpp"
+#include "trainer/progress_line.hpp"
+#include "trainer/training.hpp"
+
+namespace {
+
+using rdi::text;
+using namespace rdi::train;
+
+struct Arguments {
+  TrainOptions options;
+  std::string output, resume;
+  std::string attackMode = "eval";
+};
+
+void declare(CLI::App& app, Arguments& a) {
+  TrainOptions& o = a.options;
+  app.set_config("--config", "", "Recipe: an ini file with any of these options");
+  app.add_option("-o,--output", a.output, "Run folder to create");
+  app.add_option("--resume", a.resume, "Go on with the training in this run folder");
+  app.add_option("--arch", o.architecture, "Architecture of the zoo, e.g. rdi-smallcnn");
+  app.add_option("--init", o.init, "Multi-exit ONNX file to start from");
+  app.add_option("--data", o.data, "mnist:FOLDER or fashion-mnist[:FOLDER]");
+  app.add_option("--held-out", o.heldOut, "Last images of the training set that are never trained on")
+      ->capture_default_str();
+  app.add_option("--defence", o.defence,
+                 "standard, or the attack trained on: main, average, own, max-average, single:K")
+      ->capture_default_str();
+  addAttackOptions(app, o.attack, "--attack-steps");
+  app.add_option("--attack-mode", a.attackMode,
+                 "Net during the attack: eval, batch (batch statistics) or train")
+      ->capture_default_str();
+  app.add_option("--epsilon-warmup-iterations", o.epsilonWarmupIterations, "Let the radius grow over so many")
+      ->capture_default_str();
+  app.add_option("--clean-weight", o.cleanWeight,
+                 "c in loss = sum_i w_i (c CE(clean_i) + (1-c) CE(attacked_i))")
+      ->capture_default_str();
+  app.add_option("--exit-weights", o.exitWeights, "w_i, one an exit, e.g. 1,1,1")->delimiter(',');
+  app.add_option("--label-smoothing", o.labelSmoothing, "Share of the label spread over all classes")
+      ->capture_default_str();
+  app.add_option("--iterations", o.iterations, "Length of the training in batches");
+  app.add_option("--epochs", o.epochs, "Length of the training in passes over the data");
+  app.add_option("--batch-size", o.batchSize, "Images a step")->capture_default_str();
+  app.add_option("--optimizer", o.optimizer, "sgd")->capture_default_str();
+  app.add_option("--learning-rate", o.learningRate, "Highest learning rate")->capture_default_str();
+  app.add_option("--momentum", o.momentum, "Momentum")->capture_default_str();
+  app.add_option("--weight-decay", o.weightDecay, "Weight decay, on all parameters")->capture_default_str();
+  app.add_option("--schedule", o.schedule, "Learning rate over time: step, cosine or one-cycle")
+      ->capture_default_str();
+  app.add_option("--milestones", o.milestones, "step: iterations where the rate falls to a tenth")
+      ->delimiter(',');
+  app.add_option("--warmup-share", o.warmupShare, "one-cycle: share of the training in which the rate rises")
+      ->capture_default_str();
+  app.add_option("--ema", o.ema, "Decay of averaged weights, which are then what is kept; 0 = none")
+      ->capture_default_str();
+  app.add_option("--seed", o.seed, "Seed of everything random")->capture_default_str();
+  app.add_option("--threads", o.threads, "CPU threads; 0 = all cores")->capture_default_str();
+  app.add_option("--device", o.device, "cpu, cuda or cuda:N")->capture_default_str();
+  app.add_option("--precision", o.precision, "float32 or bf16 (autocast)")->capture_default_str();
+  app.add_flag("--channels-last", o.channelsLast, "Keep features as NHWC");
+  app.add_option("--log-every", o.logEvery, "Iterations a line of metrics.jsonl")->capture_default_str();
+  app.add_option("--checkpoint-every", o.checkpointEvery, "Iterations between checkpoints")
+      ->capture_default_str();
+  app.add_option("--validate-every", o.validateEvery,
+                 "Iterations between looks at held-out images; 0 = at the end")
+      ->capture_default_str();
+  app.add_option("--validate-images", o.validateImages, "Held-out images looked at")->capture_default_str();
+}
+
+std::string joined(const std::vector<double>& shares) {
+  std::string result;
+  for (double share : shares) result += (result.empty() ? "" : " ") + percent(share);
+  return result;
+}
+
+std::string describe(const TrainProgress& p) {
+  char numbers[96];
+  std::snprintf(numbers, sizeof numbers, "loss %.4f", p.loss);
+  std::string line = text("iteration ", p.iteration, "/", p.iterations, "  ", numbers);
+  if (!p.cleanAccuracy.empty()) line += "  clean " + percent(p.cleanAccuracy.back()) + " %";
+  if (!p.robustAccuracy.empty()) line += "  robust " + percent(p.robustAccuracy.back()) + " %";
+  std::snprintf(numbers, sizeof numbers, "  %.0f images/s  ", p.imagesPerSecond);
+  return line + numbers + clockTime(p.secondsLeft) + " left";
+}
+
+int train(const CLI::App& app, Arguments& a) {
+  ProgressLine line;
+  TrainHooks hooks;
+  hooks.progress = [&](const TrainProgress& progress) {
+    line.show(describe(progress), progress.iteration == progress.iterations);
+  };
+  hooks.validation = [&](const Validation& v) {
+    line.finish();
+    std::fprintf(stderr, "held out (%ld images), accuracy of each exit in %%: clean %s, attacked %s\n",
+                 static_cast<long>(v.images), joined(v.clean).c_str(), joined(v.attacked).c_str());
+  };
+  hooks.stopRequested = stopRequested;
+  catchStopSignals();
+
+  TrainOutcome outcome;
+  const std::string folder = a.resume.empty() ? a.output : a.resume;
+  if (a.resume.empty()) {
+    a.options.attack.mode = attackModeFromName(a.attackMode);
+    outcome = startTraining(a.options, a.output, hooks);
+  } else {
+    const bool hasThreads = app.count("--threads") > 0;
+    outcome =
+        resumeTraining(a.resume, hasThreads ? std::optional<int>(a.options.threads) : std::nullopt, hooks);
+  }
+  line.finish();
+  if (outcome == TrainOutcome::stopped) {
+    std::fprintf(stderr, "rdi-train: stopped and saved; go on with: rdi-train --resume %s\n", folder.c_str());
+    return kStoppedExitCode;
+  }
+  std::printf("%s/model.onnx\n", folder.c_str());
+  return 0;
+}
+
+// --resume takes everything from its folder but the number of threads.
+void checkUsage(const CLI::App& app, const Arguments& a) {
+  if (a.resume.empty()) {
+    if (a.output.empty()) throw CLI::RequiredError("--output RUN_FOLDER, or --resume RUN_FOLDER,");
+    return;
+  }
+  for (const CLI::Option* option : app.get_options()) {
+    const std::string name = option->get_name();
+    if (option->count() > 0 && name != "--resume" && name != "--threads")
+      throw CLI::ExcludesError("--resume", name);
+  }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app("Trains a multi-exit classifier against attacks on its exits, into RUN_FOLDER/model.onnx.",
+               "rdi-train");
+  Arguments arguments;
+  declare(app, arguments);
+  app.callback([&] { checkUsage(app, arguments); });
+  return runProgram(app, "rdi-train", argc, argv, [&] { return train(app, arguments); });
+}

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: the rdi authors
+
+#pragma once
+
+#include <torch/torch.h>
+
+#include <functional>
+#include <optional>
+
+#include "trainer/attack_options.hpp"
+#include "trainer/device_images.hpp"
+#include "trainer/graph_module.hpp"
+#include "trainer/score_table.hpp"
+
+namespace rdi::train {
+
+/// Told how many images are done.
+using ImagesDone = std::function<void(int64_t)>;
+
+/// Scores of the first `limit` images (all when 0), attacked when a form is given, computed in evaluation
+/// mode.
+ScoreTable collectScores(GraphModule& module, const DeviceImages& images,
+                         const std::optional<AttackForm>& form, const AttackOptions& options,
+                         int64_t batchSize, int64_t limit, torch::Generator& generator,
+                         const ImagesDone& done = {});
+
+}  // namespace rdi::train

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: the rdi authors
+
+#include "trainer/train_options.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "graph/error.hpp"
+
+namespace rdi::train {
+
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(AttackOptions, epsilon, stepSize, steps, randomStart, startScale, project,
+                                   restarts)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(TrainOptions, architecture, init, data, heldOut, defence, cleanWeight,
+                                   exitWeights, labelSmoothing, epsilonWarmupIterations, iterations, epochs,
+                                   batchSize, optimizer, learningRate, momentum, weightDecay, schedule,
+                                   milestones, warmupShare, ema, seed, threads, device, precision,
+                                   channelsLast, logEvery, checkpointEvery, validateEvery, validateImages)
+
+namespace {
+
+constexpr double kPi = 3.14159265358979323846;
+
+void expect(bool fits, const char* option, const std::string& found, const char* expected) {
+  if (!fits) throw Error(text("--", option, ": found ", found, ", expected ", expected));
+}
+
+}  // namespace
+
+void checkTrainOptions(const TrainOptions& o) {
+  if (o.architecture.empty() == o.init.empty())
+    throw Error("give either --arch (a new net) or --init (a model file to start from)");
+  if (o.data.empty()) throw Error("give --data, e.g. --data mnist:FOLDER");
+  if ((o.iterations > 0) == (o.epochs > 0))
+    throw Error("give the length of the training either as --iterations or as --epochs, above 0");
+  expect(o.iterations >= 0, "iterations", text(o.iterations), "1 or more");
+  expect(std::isfinite(o.epochs) && o.epochs >= 0, "epochs", text(o.epochs), "a number above 0");
+  expect(o.heldOut >= 0, "held-out", text(o.heldOut), "0 or more images");
+  expect(o.batchSize >= 1, "batch-size", text(o.batchSize), "1 or more");
+  expect(o.optimizer == "sgd", "optimizer", o.optimizer, "sgd");
+  expect(std::isfinite(o.learningRate) && o.learningRate > 0, "learning-rate", text(o.learningRate),
+         "above 0");
+  expect(o.momentum >= 0 && o.momentum < 1, "momentum", text(o.momentum), "0 to below 1");
+  expect(std::isfinite(o.weightDecay) && o.weightDecay >= 0, "weight-decay", text(o.weightDecay),
+         "0 or more");
+  expect(o.schedule == "step" || o.schedule == "cosine" || o.schedule == "one-cycle", "schedule", o.schedule,
+         "step, cosine or one-cycle");
+  expect(o.warmupShare >= 0 && o.warmupShare < 1, "warmup-share", text(o.warmupShare), "0 to below 1");
+  expect(o.ema >= 0 && o.ema < 1, "ema", text(o.ema), "0 to below 1");
+  expect(o.cleanWeight >= 0 && o.cleanWeight <= 1, "clean-weight", text(o.cleanWeight), "0 to 1");
+  expect(o.labelSmoothing >= 0 && o.labelSmoothing < 1, "label-smoothing", text(o.labelSmoothing),
+         "0 to below 1");
+  expect(o.epsilonWarmupIterations >= 0, "epsilon-warmup-iterations", text(o.epsilonWarmupIterations),
+         "0 or more");
+  expect(o.threads >= 0, "threads", text(o.threads), "0 (all cores) or more");
+  expect(o.precision == "float32" || o.precision == "bf16", "precision", o.precision, "float32 or bf16");
+  expect(o.logEvery >= 1, "log-every", text(o.logEvery), "1 or more iterations");
+  expect(o.checkpointEvery >= 1, "checkpoint-every", text(o.checkpointEvery), "1 or more iterations");
+  expect(o.validateEvery >= 0, "validate-every", text(o.validateEvery), "0 or more iterations");
+  expect(o.validateImages >= 0, "validate-images", text(o.validateImages), "0 or more images");
+  for (double weight : o.exitWeights)
+    expect(std::isfinite(weight) && weight >= 0, "exit-weights", text(weight), "numbers from 0");
+  checkAttackOptions(o.attack);
+}
+
+nlohmann::json toJson(const TrainOptions& options) {
+  nlohmann::json json = options;
+  json["attack"] = options.attack;
+  json["attack"]["mode"] = nameOf(options.attack.mode);
+  return json;
+}
+
+TrainOptions trainOptionsFromJson(const nlohmann::json& json) {
+  try {
+    auto options = json.get<TrainOptions>();
+    options.attack = json.at("attack").get<AttackOptions>();
+    options.attack.mode = attackModeFromName(json.at("attack").at("mode").get<std::string>());
+    return options;
+  } catch (const nlohmann::json::exception& error) {
+    throw Error(text("training recipe: ", error.what()));
+  }
+}
+
+double learningRateAt(const TrainOptions& o, int64_t iteration, int64_t iterations) {
+  const double progress =
+      static_cast<double>(iteration) / static_cast<double>(std::max<int64_t>(iterations, 1));
+  if (o.schedule == "cosine") return o.learningRate * 0.5 * (1 + std::cos(kPi * progress));
+  if (o.schedule == "one-cycle") {
+    const double at =
+        static_cast<double>(iteration + 1) / static_cast<double>(std::max<int64_t>(iterations, 1));
+    if (at <= o.warmupShare) return o.learningRate * at / o.warmupShare;
+    return o.learningRate * std::max(0.0, 1 - (progress - o.warmupShare) / (1 - o.warmupShare));
+  }
+  std::vector<int64_t> milestones = o.milestones;
+  if (milestones.empty()) milestones = {iterations * 90 / 100, iterations * 98 / 100};
+  double rate = o.learningRate;
+  for (int64_t milestone : milestones)
+    if (iteration >= milestone) rate *= 0.1;
+  return rate;
+}
+
+}  // namespace rdi::train

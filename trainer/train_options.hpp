@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: the rdi authors
+
+#pragma once
+
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "trainer/attack_options.hpp"
+
+namespace rdi::train {
+
+/// A whole training recipe: what rdi-train is told, what a checkpoint remembers and what the model file
+/// states.
+struct TrainOptions {
+  // What is trained, on what
+  std::string architecture;  // a zoo name; empty when `init` is given
+  std::string init;          // a multi-exit ONNX file to start from
+  std::string data;          // e.g. mnist:FOLDER
+  int64_t heldOut = 5000;    // last images of the training set, never trained on
+  // Defence
+  std::string defence =
+      "own";  // standard, or the attack form trained on: main, average, own, max-average, single:K
+  AttackOptions attack;
+  double cleanWeight = 0.5;         // c in sum_i w_i (c CE(clean_i) + (1 - c) CE(attacked_i))
+  std::vector<double> exitWeights;  // w_i; empty = all 1
+  double labelSmoothing = 0;
+  int64_t epsilonWarmupIterations = 0;  // radius and step grow linearly from 0 over these
+  // Length and optimiser
+  int64_t iterations = 0;  // 0: epochs are given
+  double epochs = 0;
+  int64_t batchSize = 256;
+  std::string optimizer = "sgd";
+  double learningRate = 0.033;
+  double momentum = 0.9;
+  double weightDecay = 5e-4;
+  std::string schedule = "step";    // step, cosine, one-cycle
+  std::vector<int64_t> milestones;  // step: iterations where the rate falls to a tenth; empty = 90 % and 98 %
+  double warmupShare = 0.3;         // one-cycle: share of the iterations in which the rate rises
+  double ema = 0;                   // decay of the averaged weights; 0 = none
+  // Machine
+  uint64_t seed = 1;
+  int threads = 0;  // 0 = all cores
+  std::string device = "cpu";
+  std::string precision = "float32";  // or bf16: autocast
+  bool channelsLast = false;
+  // Watching
+  int64_t logEvery = 100;         // iterations
+  int64_t checkpointEvery = 500;  // iterations
+  int64_t validateEvery = 0;      // iterations; 0 = only at the end
+  int64_t validateImages = 1000;  // of the held-out part, attacked like in training; 0 = no validation
+};
+
+/// Throws rdi::Error naming the first value that makes no sense. What depends on model and data is checked
+/// later.
+void checkTrainOptions(const TrainOptions& options);
+
+nlohmann::json toJson(const TrainOptions& options);
+
+/// Throws rdi::Error naming what is missing or of the wrong kind.
+TrainOptions trainOptionsFromJson(const nlohmann::json& json);
+
+/// Learning rate at an iteration (0-based) of a training of so many.
+double learningRateAt(const TrainOptions& options, int64_t iteration, int64_t iterations);
+
+}  // namespace rdi::train

@@ -1,0 +1,495 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: the rdi authors
+
+#include "trainer/training.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <filesystem>
+#include <fstream>
+#include <memory>
+#include <sstream>
+#include <thread>
+
+#include "graph/cost.hpp"
+#include "graph/error.hpp"
+#include "graph/metadata.hpp"
+#include "graph/model_io.hpp"
+#include "graph/shapes.hpp"
+#include "graph/zoo/zoo.hpp"
+#include "trainer/attacks.hpp"
+#include "trainer/checkpoint.hpp"
+#include "trainer/data.hpp"
+#include "trainer/device.hpp"
+#include "trainer/device_images.hpp"
+#include "trainer/graph_module.hpp"
+#include "trainer/model_fit.hpp"
+#include "trainer/optimizer.hpp"
+#include "trainer/score_collection.hpp"
+#include "trainer/torch_compat.hpp"
+
+namespace rdi::train {
+namespace {
+
+using torch::Tensor;
+using Clock = std::chrono::steady_clock;
+namespace fs = std::filesystem;
+
+constexpr double kSecondsBetweenProgress = 0.5;
+constexpr int64_t kValidationBatch = 500;
+
+struct RunFolder {
+  fs::path path;
+  std::string initial() const { return (path / "initial.onnx").string(); }
+  std::string checkpoint() const { return (path / "checkpoint.rdi").string(); }
+  std::string metrics() const { return (path / "metrics.jsonl").string(); }
+  std::string model() const { return (path / "model.onnx").string(); }
+};
+
+double secondsSince(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+// Draws batches without replacement; a new order when what is left does not fill a batch.
+class BatchOrder {
+public:
+  BatchOrder(int64_t imageCount, int64_t batchSize, const torch::Device& device, uint64_t seed)
+      : imageCount_(imageCount),
+        batchSize_(batchSize),
+        device_(device),
+        generator_(makeGenerator(device, seed)) {}
+
+  Tensor next() {
+    if (!order_.defined() || position_ + batchSize_ > imageCount_) {
+      order_ = torch::randperm(imageCount_, generator_, torch::TensorOptions(torch::kInt64).device(device_));
+      position_ = 0;
+    }
+    position_ += batchSize_;
+    return order_.narrow(0, position_ - batchSize_, batchSize_);
+  }
+
+  void save(Checkpoint& checkpoint) const {
+    checkpoint.add("order", order_.defined() ? order_ : torch::empty({0}, torch::kInt64));
+    checkpoint.add("generator.order", generator_.get_state());
+    checkpoint.state["position"] = position_;
+  }
+
+  void restore(const Checkpoint& checkpoint) {
+    const Tensor& order = checkpoint.tensor("order");
+    order_ = order.numel() == 0 ? Tensor() : order.to(device_);
+    generator_.set_state(checkpoint.tensor("generator.order"));
+    position_ = checkpoint.state.at("position").get<int64_t>();
+    if (order_.defined() && order_.numel() != imageCount_)
+      throw Error(
+          text("the checkpoint was trained on ", order_.numel(), " images, the data now has ", imageCount_));
+  }
+
+private:
+  int64_t imageCount_, batchSize_, position_ = 0;
+  torch::Device device_;
+  torch::Generator generator_;
+  Tensor order_;
+};
+
+// Sums since the last line of metrics, kept on the device: reading them is what waits for it.
+struct RunningMetrics {
+  Tensor loss;     // sum over iterations
+  Tensor correct;  // exits x halves
+  int64_t iterations = 0;
+
+  RunningMetrics(int64_t exits, int64_t halves, const torch::Device& device)
+      : loss(torch::zeros({}, torch::TensorOptions(torch::kFloat32).device(device))),
+        correct(torch::zeros({exits, halves}, torch::TensorOptions(torch::kInt64).device(device))) {}
+
+  void clear() {
+    loss.zero_();
+    correct.zero_();
+    iterations = 0;
+  }
+};
+
+class Training {
+public:
+  Training(TrainOptions options, RunFolder folder, onnx::ModelProto model)
+      : options_(std::move(options)),
+        folder_(std::move(folder)),
+        model_(std::move(model)),
+        source_(dataSource(options_.data)),
+        device_(useDevice(options_.device, options_.threads)) {
+    const ImageSet images = source_.load(Split::train);
+    checkModelFitsData(model_, images, source_);
+    const ImageSet trained = trainingPart(images, options_.heldOut);
+    if (trained.count < options_.batchSize)
+      throw Error(text("--batch-size: found ", options_.batchSize, ", expected at most ", trained.count,
+                       ", the images to train on"));
+    images_ = std::make_unique<DeviceImages>(trained, device_);
+    if (options_.heldOut > 0 && options_.validateImages > 0)
+      heldOut_ = std::make_unique<DeviceImages>(heldOutPart(images, options_.heldOut), device_);
+
+    torch::manual_seed(options_.seed);
+    GraphModuleOptions moduleOptions;
+    moduleOptions.channelsLast = options_.channelsLast;
+    moduleOptions.logProbabilities = givesProbabilities(model_);
+    module_ = std::make_shared<GraphModule>(model_, moduleOptions);
+    module_->to(device_);
+    const auto exits = static_cast<int64_t>(module_->exitCount());
+
+    isDefended_ = options_.defence != "standard";
+    if (isDefended_) form_ = attackFormFromName(options_.defence, module_->exitCount());
+    usesClean_ = !isDefended_ || options_.cleanWeight > 0;
+    usesAttacked_ = isDefended_ && options_.cleanWeight < 1;
+    setLossWeights();
+
+    std::vector<Tensor> averaged;
+    for (const GraphModule::Weight& weight : module_->weights())
+      if (weight.kind != GraphModule::Kind::constant) averaged.push_back(weight.value);
+    sgd_ = std::make_unique<Sgd>(module_->trainable(), options_.momentum, options_.weightDecay);
+    if (options_.ema > 0) average_ = std::make_unique<MovingAverage>(averaged, options_.ema);
+    order_ = std::make_unique<BatchOrder>(trained.count, options_.batchSize, device_, options_.seed * 2 + 1);
+    attackGenerator_ = makeGenerator(device_, options_.seed * 2 + 2);
+    metrics_ = std::make_unique<RunningMetrics>(exits, int64_t{usesClean_} + int64_t{usesAttacked_}, device_);
+
+    const int64_t perEpoch = trained.count / options_.batchSize;
+    iterations_ = options_.iterations > 0
+                      ? options_.iterations
+                      : std::max<int64_t>(1, std::llround(options_.epochs * static_cast<double>(perEpoch)));
+  }
+
+  void restore(const Checkpoint& checkpoint) {
+    torch::NoGradGuard noGradient;
+    const auto copy = [&](const std::string& name, const Tensor& dst) {
+      const Tensor& src = checkpoint.tensor(name);
+      if (src.sizes() != dst.sizes())
+        throw Error(text("checkpoint: tensor \"", name, "\" has another shape"));
+      dst.copy_(src);
+    };
+    for (const GraphModule::Weight& weight : module_->weights())
+      if (weight.kind != GraphModule::Kind::constant) copy("weight." + weight.name, weight.value.detach());
+    for (size_t i = 0; i < sgd_->velocities().size(); ++i) copy(text("velocity.", i), sgd_->velocities()[i]);
+    if (average_)
+      for (size_t i = 0; i < average_->averages().size(); ++i)
+        copy(text("average.", i), average_->averages()[i]);
+    copy("metrics.loss", metrics_->loss);
+    copy("metrics.correct", metrics_->correct);
+    metrics_->iterations = checkpoint.state.at("metricsIterations").get<int64_t>();
+    order_->restore(checkpoint);
+    attackGenerator_.set_state(checkpoint.tensor("generator.attack"));
+    dropoutGenerator().set_state(checkpoint.tensor("generator.dropout"));
+    iteration_ = checkpoint.state.at("iteration").get<int64_t>();
+    secondsBefore_ = checkpoint.state.at("seconds").get<double>();
+  }
+
+  void save() {
+    // Never over a good checkpoint with weights that are no numbers.
+    Tensor sum = metrics_->loss.clone();
+    for (const Tensor& parameter : module_->trainable()) sum += parameter.detach().sum();
+    checkLoss(sum.item<float>());
+    Checkpoint checkpoint;
+    checkpoint.state["options"] = toJson(options_);
+    checkpoint.state["iteration"] = iteration_;
+    checkpoint.state["seconds"] = secondsTrained();
+    checkpoint.state["metricsIterations"] = metrics_->iterations;
+    for (const GraphModule::Weight& weight : module_->weights())
+      if (weight.kind != GraphModule::Kind::constant) checkpoint.add("weight." + weight.name, weight.value);
+    for (size_t i = 0; i < sgd_->velocities().size(); ++i)
+      checkpoint.add(text("velocity.", i), sgd_->velocities()[i]);
+    if (average_)
+      for (size_t i = 0; i < average_->averages().size(); ++i)
+        checkpoint.add(text("average.", i), average_->averages()[i]);
+    checkpoint.add("metrics.loss", metrics_->loss);
+    checkpoint.add("metrics.correct", metrics_->correct);
+    order_->save(checkpoint);
+    checkpoint.add("generator.attack", attackGenerator_.get_state());
+    checkpoint.add("generator.dropout", dropoutGenerator().get_state());
+    saveCheckpoint(checkpoint, folder_.checkpoint());
+  }
+
+  TrainOutcome run(const TrainHooks& hooks) {
+    forgetLaterMetrics();
+    started_ = Clock::now();
+    startIteration_ = iteration_;
+    while (iteration_ < iterations_) {
+      if (hooks.stopRequested && hooks.stopRequested()) {
+        save();
+        return TrainOutcome::stopped;
+      }
+      iterate();
+      ++iteration_;
+      report(hooks);
+      const bool last = iteration_ == iterations_;
+      if (options_.validateEvery > 0 && iteration_ % options_.validateEvery == 0 && !last) validate(hooks);
+      if (iteration_ % options_.checkpointEvery == 0 || last) save();
+    }
+    validate(hooks);
+    writeModel();
+    return TrainOutcome::finished;
+  }
+
+private:
+  torch::Generator dropoutGenerator() const { return at::globalContext().defaultGenerator(device_); }
+
+  double secondsTrained() const { return secondsBefore_ + secondsSince(started_); }
+
+  void setLossWeights() {
+    const size_t exits = module_->exitCount();
+    std::vector<double> weights = options_.exitWeights;
+    if (weights.empty()) weights.assign(exits, 1.0);
+    if (weights.size() != exits)
+      throw Error(text("--exit-weights: found ", weights.size(), " values, expected ", exits,
+                       ", one for each exit of the model"));
+    std::vector<float> values;
+    for (double weight : weights) {
+      if (usesClean_)
+        values.push_back(static_cast<float>(weight * (usesAttacked_ ? options_.cleanWeight : 1)));
+      if (usesAttacked_) values.push_back(static_cast<float>(weight * (1 - options_.cleanWeight)));
+    }
+    lossWeights_ = torch::tensor(values).view({static_cast<int64_t>(exits), -1}).to(device_);
+  }
+
+  AttackOptions attackNow() const {
+    AttackOptions attack = options_.attack;
+    if (iteration_ < options_.epsilonWarmupIterations) {
+      const double share =
+          static_cast<double>(iteration_ + 1) / static_cast<double>(options_.epsilonWarmupIterations);
+      attack.epsilon *= share;
+      attack.stepSize *= share;
+    }
+    return attack;
+  }
+
+  // Scores of all exits for clean and attacked images, one long batch: exits x halves x N rows.
+  Tensor scoresOf(const Batch& batch, const Tensor& attacked) {
+    std::vector<Tensor> halves;
+    if (usesClean_) halves.push_back(batch.images);
+    if (usesAttacked_) halves.push_back(attacked);
+    // Batch statistics are taken of clean and attacked images apart; without them one pass serves both.
+    if (halves.size() == 1 || !module_->hasBatchNormalization())
+      return torch::cat(
+          module_->forward(halves.size() == 1 ? halves[0] : torch::cat(halves), ForwardMode::training()));
+    const std::vector<Tensor> clean = module_->forward(halves[0], ForwardMode::training());
+    const std::vector<Tensor> robust = module_->forward(halves[1], ForwardMode::training());
+    std::vector<Tensor> all;
+    for (size_t k = 0; k < clean.size(); ++k) {
+      all.push_back(clean[k]);
+      all.push_back(robust[k]);
+    }
+    return torch::cat(all);
+  }
+
+  void iterate() {
+    const Batch batch = images_->pick(order_->next());
+    const AutocastGuard autocast(device_.type(), options_.precision == "bf16");
+    Tensor attacked;
+    if (usesAttacked_)
+      attacked = attack(*module_, batch.images, batch.labels, attackNow(), form_, attackGenerator_);
+    const Tensor scores = scoresOf(batch, attacked);
+    const auto exits = static_cast<int64_t>(module_->exitCount());
+    const int64_t halves = lossWeights_.size(1);
+    const Tensor labels = batch.labels.repeat({exits * halves});
+    const Tensor losses =
+        torch::cross_entropy_loss(scores, labels, {}, at::Reduction::None, -100, options_.labelSmoothing);
+    const Tensor loss = (losses.view({exits, halves, -1}).mean(2) * lossWeights_).sum();
+    const std::vector<Tensor> gradients = torch::autograd::grad(
+        {loss}, module_->trainable(), {}, /*retain_graph=*/false, /*create_graph=*/false,
+        /*allow_unused=*/true);
+    sgd_->step(gradients, learningRateAt(options_, iteration_, iterations_));
+    if (average_) average_->update(iteration_);
+
+    torch::NoGradGuard noGradient;
+    metrics_->loss.add_(loss);
+    metrics_->correct.add_(scores.argmax(1).eq(labels).view({exits, halves, -1}).sum(2));
+    ++metrics_->iterations;
+  }
+
+  static void checkLoss(double loss) {
+    if (!std::isfinite(loss))
+      throw Error(
+          "the loss is no longer a number: the training diverged; the last checkpoint is kept. Start again "
+          "with a "
+          "lower --learning-rate or a longer --epsilon-warmup-iterations");
+  }
+
+  // Reads the sums, which waits for the device: rarely there, often on a CPU.
+  void report(const TrainHooks& hooks) {
+    const bool log = iteration_ % options_.logEvery == 0 || iteration_ == iterations_;
+    const bool due =
+        device_.is_cpu() && hooks.progress && secondsSince(lastReport_) >= kSecondsBetweenProgress;
+    if (!log && !due) return;
+    lastReport_ = Clock::now();
+    TrainProgress progress;
+    progress.iteration = iteration_;
+    progress.iterations = iterations_;
+    progress.loss = metrics_->loss.item<float>() / static_cast<double>(metrics_->iterations);
+    checkLoss(progress.loss);
+    const Tensor correct = metrics_->correct.to(torch::kCPU);
+    const double images = static_cast<double>(metrics_->iterations * options_.batchSize);
+    for (int64_t half = 0; half < correct.size(1); ++half)
+      for (int64_t k = 0; k < correct.size(0); ++k)
+        (half == 0 && usesClean_ ? progress.cleanAccuracy : progress.robustAccuracy)
+            .push_back(static_cast<double>(correct[k][half].item<int64_t>()) / images);
+    progress.epsilon = isDefended_ ? attackNow().epsilon : 0;
+    progress.learningRate = learningRateAt(options_, iteration_ - 1, iterations_);
+    const double perIteration = secondsSince(started_) / static_cast<double>(iteration_ - startIteration_);
+    progress.imagesPerSecond = static_cast<double>(options_.batchSize) / perIteration;
+    progress.secondsLeft = perIteration * static_cast<double>(iterations_ - iteration_);
+    progress.logged = log;
+    if (log) {
+      appendMetrics({{"iteration", iteration_},
+                     {"loss", progress.loss},
+                     {"clean", progress.cleanAccuracy},
+                     {"robust", progress.robustAccuracy},
+                     {"epsilon", progress.epsilon},
+                     {"learningRate", progress.learningRate},
+                     {"imagesPerSecond", progress.imagesPerSecond},
+                     {"seconds", secondsTrained()}});
+      metrics_->clear();
+    }
+    if (hooks.progress) hooks.progress(progress);
+  }
+
+  // With the averaged weights when there are any, as they are what is kept in the end.
+  void validate(const TrainHooks& hooks) {
+    if (!heldOut_) return;
+    if (average_) average_->swap();
+    Validation result;
+    result.iteration = iteration_;
+    result.images = std::min(options_.validateImages, heldOut_->count());
+    AttackOptions attack = options_.attack;
+    attack.mode = AttackMode::eval;
+    torch::Generator generator = makeGenerator(device_, options_.seed);
+    graph::ExitRule everybodyToMain;
+    everybodyToMain.thresholds.assign(module_->exitCount() - 1, -std::numeric_limits<float>::infinity());
+    const auto accuracies = [&](const std::optional<AttackForm>& form) {
+      return applyRule(collectScores(*module_, *heldOut_, form, attack, kValidationBatch,
+                                     options_.validateImages, generator),
+                       everybodyToMain)
+          .accuracyForced;
+    };
+    result.clean = accuracies({});
+    result.attacked = accuracies(AttackForm{AttackForm::Kind::average, 0});
+    if (average_) average_->swap();
+    validation_ = {{"images", result.images}, {"clean", result.clean}, {"attacked", result.attacked}};
+    appendMetrics({{"iteration", iteration_}, {"validation", validation_}});
+    if (hooks.validation) hooks.validation(result);
+  }
+
+  void appendMetrics(const nlohmann::json& line) {
+    std::ofstream file(folder_.metrics(), std::ios::app);
+    file << line.dump() << '\n' << std::flush;
+    if (!file) throw Error(text(folder_.metrics(), ": cannot be written; is the disk full?"));
+  }
+
+  // A run that died may have logged beyond its last checkpoint.
+  void forgetLaterMetrics() {
+    if (!fs::exists(folder_.metrics())) return;
+    std::istringstream old(graph::readFile(folder_.metrics()));
+    std::string kept, line;
+    while (std::getline(old, line)) {
+      const nlohmann::json json = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
+      if (json.is_object() && json.value("iteration", int64_t{0}) <= iteration_) kept += line + '\n';
+    }
+    graph::writeFileAtomically(folder_.metrics(), kept);
+  }
+
+  void writeModel() {
+    if (average_) average_->swap();
+    module_->writeBack(model_);
+    if (average_) average_->swap();
+
+    const graph::Shape shape = graph::inputShape(model_);
+    graph::Metadata metadata = graph::readMetadata(model_);
+    if (!options_.architecture.empty()) metadata.architecture = options_.architecture;
+    metadata.classNames = source_.classNames;
+    graph::Preprocessing preprocessing;
+    preprocessing.channels = static_cast<int>(shape[0]);
+    preprocessing.height = static_cast<int>(shape[1]);
+    preprocessing.width = static_cast<int>(shape[2]);
+    preprocessing.swapRB = shape[0] == 3;
+    metadata.preprocessing = preprocessing;
+    metadata.cost = graph::costToJson(model_);
+    // The recipe speaks of data and files by name; where they lay on this machine is nobody's business.
+    nlohmann::json recipe = toJson(options_);
+    recipe["data"] = source_.name;
+    recipe["init"] = fs::path(options_.init).filename().string();
+    recipe["iterations"] = iterations_;
+    recipe["trainedImages"] = images_->count();
+    recipe["libtorch"] = TORCH_VERSION;
+    recipe["seconds"] = std::round(secondsTrained());
+    if (!validation_.is_null()) recipe["validation"] = validation_;
+    metadata.recipe = recipe;
+    graph::writeMetadata(model_, metadata);
+    graph::saveModel(model_, folder_.model());
+  }
+
+  TrainOptions options_;
+  RunFolder folder_;
+  onnx::ModelProto model_;
+  DataSource source_;
+  torch::Device device_;
+  std::unique_ptr<DeviceImages> images_, heldOut_;
+  std::shared_ptr<GraphModule> module_;
+  bool isDefended_ = false, usesClean_ = true, usesAttacked_ = false;
+  AttackForm form_;
+  Tensor lossWeights_;  // exits x halves
+  std::unique_ptr<Sgd> sgd_;
+  std::unique_ptr<MovingAverage> average_;
+  std::unique_ptr<BatchOrder> order_;
+  torch::Generator attackGenerator_;
+  std::unique_ptr<RunningMetrics> metrics_;
+  nlohmann::json validation_;
+  int64_t iteration_ = 0, iterations_ = 0, startIteration_ = 0;
+  double secondsBefore_ = 0;
+  Clock::time_point started_ = Clock::now(), lastReport_;
+};
+
+onnx::ModelProto modelToStartFrom(const TrainOptions& options) {
+  if (!options.architecture.empty()) return zoo::build(options.architecture, options.seed);
+  onnx::ModelProto model = graph::loadModel(options.init);
+  refuseEarlyExit(model, options.init);
+  return model;
+}
+
+}  // namespace
+
+TrainOutcome startTraining(const TrainOptions& options, const std::string& runFolder,
+                           const TrainHooks& hooks) {
+  checkTrainOptions(options);
+  const RunFolder folder{runFolder};
+  std::error_code ignored;
+  if (fs::exists(folder.checkpoint(), ignored) || fs::exists(folder.model(), ignored))
+    throw Error(text(runFolder, ": holds a training already; go on with --resume ", runFolder,
+                     " or give another folder"));
+  onnx::ModelProto model = modelToStartFrom(options);
+  Training training(options, folder, model);
+
+  std::error_code failure;
+  fs::create_directories(folder.path, failure);
+  if (failure)
+    throw Error(text(runFolder, ": cannot be created (", failure.message(), "); give a writable folder"));
+  graph::saveModel(model, folder.initial());
+  fs::remove(folder.metrics(), ignored);
+  training.save();
+  return training.run(hooks);
+}
+
+TrainOutcome resumeTraining(const std::string& runFolder, std::optional<int> threads,
+                            const TrainHooks& hooks) {
+  const RunFolder folder{runFolder};
+  if (!fs::exists(folder.checkpoint()))
+    throw Error(text(folder.checkpoint(), ": not found; expected the folder of a training that was started"));
+  const Checkpoint checkpoint = loadCheckpoint(folder.checkpoint());
+  TrainOptions options;
+  try {
+    options = trainOptionsFromJson(checkpoint.state.at("options"));
+  } catch (const nlohmann::json::exception& error) {
+    throw Error(text(folder.checkpoint(), ": ", error.what()));
+  }
+  if (threads) options.threads = *threads;
+  checkTrainOptions(options);
+  Training training(options, folder, graph::loadModel(folder.initial()));
+  training.restore(checkpoint);
+  return training.run(hooks);
+}
+
+}  // namespace rdi::train
