@@ -47,7 +47,8 @@ StageLayer::StageLayer(const cv::dnn::LayerParams& params) {
     layouts_ = readLayouts(layoutNames);
     stage_ = graph::parseUnchecked(bytes.data(), bytes.size(), "attribute graph");
     readPorts(layouts_);
-    macs_ = graph::modelMacs(stage_).total();
+    const graph::ShapeMap shapes = graph::recordedShapes(stage_);
+    for (const onnx::NodeProto& node : stage_.graph().node()) macs_ += graph::nodeMacs(node, shapes).total();
   } catch (const std::exception& error) {
     fail(*this, error.what());
   }
