@@ -137,6 +137,27 @@ onnx::ModelProto parseModel(const void* data, size_t size, const std::string& na
   return model;
 }
 
+onnx::ModelProto parseStage(const void* data, size_t size, const std::string& name) {
+  onnx::ModelProto model = parseUnchecked(data, size, name);
+  for (const auto& tensor : model.graph().initializer()) checkTensor(tensor, name);
+  for (const auto& node : model.graph().node()) checkNode(node, name);
+  try {
+    onnx::checker::check_model(model);
+  } catch (const std::exception& error) {
+    throw Error(text(name, ": the ONNX checker refuses it: ", error.what()));
+  }
+  const ShapeMap shapes = recordedShapes(model);
+  const auto requireShape = [&](const std::string& tensor) {
+    if (!tensor.empty() && shapes.count(tensor) == 0)
+      throw Error(text(name, ": the shape of tensor '", tensor, "' is not recorded; the file is damaged"));
+  };
+  for (const auto& input : model.graph().input()) requireShape(input.name());
+  for (const auto& output : model.graph().output()) requireShape(output.name());
+  for (const auto& node : model.graph().node())
+    for (const auto& output : node.output()) requireShape(output);
+  return model;
+}
+
 onnx::ModelProto loadModel(const std::string& path) {
   const std::string bytes = readFile(path);
   return parseModel(bytes.data(), bytes.size(), path);
