@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 #include "graph/attributes.hpp"
@@ -224,7 +225,7 @@ std::string tensorProblem(const std::string& tensor, const StageFacts& facts) {
 
 }  // namespace
 
-StageFacts::StageFacts(const onnx::ModelProto& stage) : shapes(recordedShapes(stage)) {
+StageFacts::StageFacts(const onnx::ModelProto& stage, ShapeMap recorded) : shapes(std::move(recorded)) {
   for (const onnx::TensorProto& tensor : stage.graph().initializer()) constants[tensor.name()] = &tensor;
   for (const onnx::OperatorSetIdProto& set : stage.opset_import())
     if (set.domain().empty() || set.domain() == "ai.onnx") opset = set.version();
@@ -260,7 +261,7 @@ std::string whyNotOneDnn(const onnx::NodeProto& node, const StageFacts& facts) {
 std::string whyNotOneDnn(const onnx::ModelProto& stage) {
   onnx::ModelProto simplified = stage;
   simplify(simplified);
-  const StageFacts facts(simplified);
+  const StageFacts facts(simplified, recordedShapes(stage));
   for (const onnx::NodeProto& node : simplified.graph().node()) {
     const std::string reason = whyNotOneDnn(node, facts);
     if (!reason.empty()) return reason;

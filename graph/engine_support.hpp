@@ -29,9 +29,10 @@ enum class EngineOperator {
 
 /// What an operator's check may ask about the stage it stands in.
 struct StageFacts {
-  explicit StageFacts(const onnx::ModelProto& stage);
+  /// `stage` must outlive the facts; `recorded` are the shapes its file holds.
+  StageFacts(const onnx::ModelProto& stage, ShapeMap recorded);
 
-  ShapeMap shapes;  // as recorded in the file
+  ShapeMap shapes;
   std::map<std::string, const onnx::TensorProto*> constants;
   int64_t opset = 0;
 

@@ -122,6 +122,12 @@ void writeMetadata(onnx::ModelProto& model, const Metadata& metadata) {
   if (!metadata.recipe.is_null()) setKey(model, kRecipe, metadata.recipe.dump());
 }
 
+void eraseResults(onnx::ModelProto& model) {
+  auto& entries = *model.mutable_metadata_props();
+  for (int i = entries.size() - 1; i >= 0; --i)
+    if (entries.Get(i).key() == kResults) entries.DeleteSubrange(i, 1);
+}
+
 json costToJson(const onnx::ModelProto& model, const std::vector<std::string>& exits) {
   json result = json::array();
   for (const auto& cost : exitCosts(model, exits))

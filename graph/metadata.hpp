@@ -41,6 +41,9 @@ Metadata readMetadata(const onnx::ModelProto& model);
 /// Replaces the keys that are set in `metadata` and leaves all others alone.
 void writeMetadata(onnx::ModelProto& model, const Metadata& metadata);
 
+/// Removes rdi.results: for a model whose exits or rule are no longer those that were measured.
+void eraseResults(onnx::ModelProto& model);
+
 /// exitCosts as JSON: [{exit, own_conv, own_linear, paid_conv, paid_linear, paper_mi}].
 nlohmann::json costToJson(const onnx::ModelProto& model, const std::vector<std::string>& exits = {});
 

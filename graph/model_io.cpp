@@ -112,9 +112,11 @@ void checkClassifier(const onnx::ModelProto& model, const std::string& name) {
 std::string readFile(const std::string& path) {
   std::ifstream stream(path, std::ios::binary);
   if (!stream) throw Error(text(path, ": cannot be opened: ", std::strerror(errno)));
-  std::string bytes((std::istreambuf_iterator<char>(stream)), std::istreambuf_iterator<char>());
-  if (stream.bad()) throw Error(text(path, ": cannot be read: ", std::strerror(errno)));
-  return bytes;
+  try {
+    return {std::istreambuf_iterator<char>(stream), std::istreambuf_iterator<char>()};
+  } catch (const std::ios_base::failure&) {  // a folder opens, but does not read
+    throw Error(text(path, ": cannot be read: ", std::strerror(errno)));
+  }
 }
 
 onnx::ModelProto parseUnchecked(const void* data, size_t size, const std::string& name) {

@@ -282,13 +282,18 @@ void removeUnused(onnx::GraphProto& graph) {
   for (auto& input : *graph.mutable_input())
     if (!gone.count(input.name())) *inputs.Add() = std::move(input);
   inputs.Swap(graph.mutable_input());
+  std::set<std::string> produced;
+  for (const auto& node : graph.node()) produced.insert(node.output().begin(), node.output().end());
+  google::protobuf::RepeatedPtrField<onnx::ValueInfoProto> recorded;
+  for (auto& value : *graph.mutable_value_info())
+    if (produced.count(value.name())) *recorded.Add() = std::move(value);
+  recorded.Swap(graph.mutable_value_info());
 }
 
 }  // namespace
 
 void simplify(onnx::ModelProto& model) {
   auto& graph = *model.mutable_graph();
-  graph.clear_value_info();
   removeUnused(graph);
   Rewriter rewriter(graph);
   constexpr bool (*kRewrites[])(Rewriter&, onnx::NodeProto&) = {liftConstant, bypass, foldBatchNormalization,

@@ -47,7 +47,14 @@ Window windowOf(const onnx::NodeProto& node, const Shape& source, const Shape& d
       window.padsBegin[axis] = (std::max<int64_t>(total, 0) + 1) / 2;
     else if (autoPad == "NOTSET")
       window.padsBegin[axis] = pads[axis];
-    window.padsEnd[axis] = total - window.padsBegin[axis];
+    // A floor may leave the last pixels unread; a negative pad would say the same.
+    const int64_t needed = total - window.padsBegin[axis];
+    const bool fits = needed > -window.strides[axis] &&
+                      (autoPad != "NOTSET" || needed < pads[axis + 2] + window.strides[axis]);
+    if (!fits)
+      throw Error(text(node.op_type(), " '", node.name(), "': ", toString(source), " cannot become ",
+                       toString(destination), "; the shapes recorded in the file do not fit the operator"));
+    window.padsEnd[axis] = std::max<int64_t>(needed, 0);
   }
   return window;
 }

@@ -10,13 +10,13 @@
 
 namespace {
 
-constexpr int kFont = cv::FONT_HERSHEY_SIMPLEX;
+constexpr int kFont = cv::FONT_HERSHEY_DUPLEX;
 
 double fontScale(int height) {
   return height / 21.0;
 }  // capital letters of this font are 21 pixels high at scale 1
 
-int thickness(int height, bool bold) { return std::max(1, height / 11 + (bold ? 1 : 0)); }
+int thickness(int height, bool bold) { return std::max(1, height / 16 + (bold ? 1 : 0)); }
 
 }  // namespace
 
@@ -47,7 +47,7 @@ int text(cv::Mat& image, const std::string& words, cv::Point origin, int height,
 }
 
 void roundedBox(cv::Mat& image, const cv::Rect& box, int radius, const cv::Scalar& colour) {
-  const int r = std::min({radius, box.width / 2, box.height / 2});
+  const int r = std::min({radius, (box.width - 1) / 2, (box.height - 1) / 2});
   cv::rectangle(image, {box.x + r, box.y}, {box.br().x - r - 1, box.br().y - 1}, colour, cv::FILLED);
   cv::rectangle(image, {box.x, box.y + r}, {box.br().x - 1, box.br().y - r - 1}, colour, cv::FILLED);
   for (const int x : {box.x + r, box.br().x - r - 1}) {

@@ -21,7 +21,8 @@ ALLOWED = {
     "converters": {"converters", "graph", "onnx", "json", "cli"},
     "trainer": {"trainer", "graph", "onnx", "json", "torch", "cli", "zlib"},
     "samples": {"plugin", "opencv"},
-    "benchmarks": {"benchmarks", "plugin", "graph", "onnx", "json", "opencv", "onednn", "benchmark"},
+    "benchmarks": {"benchmarks", "plugin", "graph", "onnx", "json", "opencv", "onednn", "zlib",
+                   "benchmark"},
     "tests": {"tests", "graph", "layers", "plugin", "converters", "trainer", "onnx", "json", "opencv", "onednn",
               "torch", "cli", "zlib", "gtest"},
 }

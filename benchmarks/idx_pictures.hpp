@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: the rdi authors
+
+#pragma once
+
+#include <opencv2/core.hpp>
+#include <string>
+#include <vector>
+
+namespace rdi::bench {
+
+/// The first `count` pictures (8-bit grey) of a gzip-packed idx file; fewer when it holds fewer. Throws
+/// rdi::Error naming the file when it is no such file or is cut short.
+std::vector<cv::Mat> readIdxPictures(const std::string& path, int count);
+
+}  // namespace rdi::bench

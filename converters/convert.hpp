@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: the rdi authors
+
+#pragma once
+
+#include <onnx/onnx_pb.h>
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "graph/exit_rule.hpp"
+
+namespace rdi::convert {
+
+struct ConvertOptions {
+  std::vector<std::string> exits;  // in the order tried, the last takes what is left; empty = all outputs
+  std::optional<std::vector<float>> thresholds;  // one for every exit but the last; absent = the metadata's
+  std::optional<graph::Criterion> criterion;     // absent = the metadata's, else entropy
+  std::optional<graph::Fusion> fusion;           // absent = the metadata's, else last
+  std::optional<int> patience;                   // absent = the metadata's, else 1
+  std::string engine = "auto";
+};
+
+/// Multi-exit model -> early-exit model (see graph/early_exit.hpp). Measured results stay in the metadata
+/// only when exits and rule are those they were measured with. Throws rdi::Error starting with `name` (the
+/// file) for an early-exit or single-exit model, exits that do not exist or repeat, and thresholds that are
+/// absent, NaN, too many, too few or meant for another criterion.
+onnx::ModelProto toEarlyExit(const onnx::ModelProto& model, const std::string& name,
+                             const ConvertOptions& options);
+
+/// One exit alone as a plain simplified model; throws rdi::Error starting with `name`.
+onnx::ModelProto toStatic(const onnx::ModelProto& model, const std::string& name, const std::string& exit);
+
+}  // namespace rdi::convert

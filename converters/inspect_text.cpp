@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: the rdi authors
+
+#include "converters/inspect_text.hpp"
+
+#include <algorithm>
+#include <cstdio>
+#include <map>
+#include <vector>
+
+namespace rdi::convert {
+namespace {
+
+using nlohmann::json;
+using Row = std::vector<std::string>;
+
+constexpr size_t kLabelWidth = 15;
+constexpr size_t kMaxClassNames = 12;
+
+std::string fixed(double value, int digits) {
+  char buffer[64];
+  std::snprintf(buffer, sizeof buffer, "%.*f", digits, value);
+  return buffer;
+}
+
+std::string grouped(int64_t value) {
+  std::string digits = std::to_string(value);
+  for (int i = static_cast<int>(digits.size()) - 3; i > (value < 0 ? 1 : 0); i -= 3)
+    digits.insert(static_cast<size_t>(i), ",");
+  return digits;
+}
+
+std::string mega(const json& macs) { return fixed(macs.get<double>() / 1e6, 3); }
+
+std::string plain(const json& value) {
+  if (value.is_string()) return value.get<std::string>();
+  if (value.is_number_float()) {
+    char buffer[64];
+    std::snprintf(buffer, sizeof buffer, "%.6g", value.get<double>());
+    return buffer;
+  }
+  return value.dump(-1, ' ', false, json::error_handler_t::replace);
+}
+
+std::string list(const json& values, size_t limit) {
+  std::string result;
+  for (size_t i = 0; i < std::min(limit, values.size()); ++i) result += (i ? ", " : "") + plain(values[i]);
+  return values.size() > limit ? result + ", ..." : result;
+}
+
+std::string operators(const json& counts) {
+  std::string result;
+  for (const auto& [type, count] : counts.items())
+    result += (result.empty() ? "" : ", ") + type + " " + plain(count);
+  return result;
+}
+
+std::string line(const std::string& label, const std::string& value) {
+  return "  " + label + std::string(label.size() < kLabelWidth ? kLabelWidth - label.size() : 1, ' ') +
+         value + "\n";
+}
+
+/// Columns as wide as their widest cell, flush left where `alignment` has an 'l' and right where it has an
+/// 'r'.
+std::string table(const std::vector<Row>& rows, const std::string& alignment) {
+  std::vector<size_t> widths(rows[0].size());
+  for (const auto& row : rows)
+    for (size_t c = 0; c < row.size(); ++c) widths[c] = std::max(widths[c], row[c].size());
+  std::string result;
+  for (const auto& row : rows) {
+    std::string printed = " ";
+    for (size_t c = 0; c < row.size(); ++c) {
+      const std::string space(widths[c] - row[c].size(), ' ');
+      printed += (c ? "  " : " ") + (alignment[c] == 'l' ? row[c] + space : space + row[c]);
+    }
+    printed.erase(printed.find_last_not_of(' ') + 1);
+    result += printed + "\n";
+  }
+  return result;
+}
+
+std::string exitTable(const json& exits) {
+  std::vector<Row> rows{{"exit", "threshold", "paper Mi", "own MMAC", "paid MMAC", "of static"}};
+  const bool withParameters = exits.at(0).contains("parameters");
+  if (withParameters) rows[0].push_back("parameters");
+  for (const auto& exit : exits) {
+    const auto& threshold = exit.at("threshold");
+    rows.push_back({exit.at("name").get<std::string>(), threshold.is_null() ? "-" : plain(threshold),
+                    fixed(exit.at("paper_mi").get<double>(), 4), mega(exit.at("own_macs")),
+                    mega(exit.at("paid_macs")),
+                    fixed(100 * exit.at("share_of_static").get<double>(), 1) + " %"});
+    if (withParameters) rows.back().push_back(grouped(exit.at("parameters").get<int64_t>()));
+  }
+  return table(rows, "lrrrrrr");
+}
+
+std::string shapes(const json& tensors) {
+  std::string result;
+  for (const auto& tensor : tensors) result += (result.empty() ? "" : ", ") + plain(tensor.at("shape"));
+  return result;
+}
+
+std::string stageTable(const json& stages) {
+  std::vector<Row> rows{{"stage", "engine", "from", "to", "MMAC", "parameters", "operators"}};
+  std::map<std::string, std::string> stagesByReason;
+  for (const auto& stage : stages) {
+    rows.push_back({plain(stage.at("name")), plain(stage.at("engine")), shapes(stage.at("inputs")),
+                    shapes(stage.at("outputs")), mega(stage.at("macs")),
+                    grouped(stage.at("parameters").get<int64_t>()), operators(stage.at("operators"))});
+    const auto why = plain(stage.at("why"));
+    auto& names = stagesByReason[why];
+    names += (names.empty() ? "" : ", ") + plain(stage.at("name"));
+  }
+  stagesByReason.erase("");
+  std::string reasons;
+  for (const auto& [why, names] : stagesByReason)
+    reasons += "  on opencv, because " + why + ": " + names + "\n";
+  return table(rows, "llllrrl") + reasons;
+}
+
+std::string preprocessing(const json& pixels) {
+  const std::string mean = pixels.at("mean").empty() ? "" : list(pixels.at("mean"), 4);
+  const std::string pixel = mean.empty() ? "pixel" : "(pixel - [" + mean + "])";
+  const std::string channels = pixels.at("channels") == 1     ? "grey"
+                               : pixels.at("swap_rb") == true ? "RGB"
+                                                              : "BGR";
+  return pixel + " * " + plain(pixels.at("scale")) + ", " + channels + ", " + plain(pixels.at("width")) +
+         " x " + plain(pixels.at("height"));
+}
+
+std::string rule(const json& rule) {
+  std::string result = "leaves when " + plain(rule.at("criterion")) + " < threshold";
+  if (rule.at("patience") > 1) result += " and " + plain(rule.at("patience")) + " exits in a row agree";
+  return result + "; fusion " + plain(rule.at("fusion")) + ", scores are " + plain(rule.at("scores"));
+}
+
+/// Every value inside `value` as a line "outer.inner  value"; arrays of plain values stay on one line.
+void flatten(const std::string& path, const json& value, std::vector<Row>& rows) {
+  const bool plainArray = value.is_array() && std::none_of(value.begin(), value.end(), [](const json& item) {
+                            return item.is_structured();
+                          });
+  if (!value.is_structured() || plainArray) {
+    rows.push_back({path, plainArray ? list(value, kMaxClassNames) : plain(value)});
+    return;
+  }
+  for (const auto& [key, inner] : value.items()) flatten(path.empty() ? key : path + "." + key, inner, rows);
+}
+
+std::string section(const std::string& title, const json& value) {
+  std::vector<Row> rows;
+  if (!value.is_null()) flatten("", value, rows);
+  return rows.empty() ? "" : "\n  " + title + "\n" + table(rows, "ll");
+}
+
+}  // namespace
+
+std::string toText(const json& found) {
+  const auto& input = found.at("input");
+  const auto& names = found.at("class_names");
+  const std::string architecture = plain(found.at("architecture"));
+  std::string result = plain(found.at("file")) + ": " + plain(found.at("kind")) + " network, " +
+                       grouped(found.at("bytes").get<int64_t>()) + " bytes\n";
+  if (!architecture.empty()) result += line("architecture", architecture);
+  result += line("input", plain(input.at("name")) + ", " + plain(input.at("channels")) + " x " +
+                              plain(input.at("height")) + " x " + plain(input.at("width")));
+  result += line("classes", plain(found.at("classes")) +
+                                (names.empty() ? "" : " (" + list(names, kMaxClassNames) + ")"));
+  if (found.contains("preprocessing"))
+    result += line("preprocessing", preprocessing(found.at("preprocessing")));
+  result += line("parameters", grouped(found.at("parameters").get<int64_t>()));
+  result += line("operators", operators(found.at("operators")));
+  if (found.contains("rule")) result += line("rule", rule(found.at("rule")));
+  result += "\n" + exitTable(found.at("exits"));
+  if (found.contains("stages")) result += "\n" + stageTable(found.at("stages"));
+  result += section("results", found.at("results"));
+  result += section("recipe", found.at("recipe"));
+  return result;
+}
+
+}  // namespace rdi::convert

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: the rdi authors
+
+#include <CLI/CLI.hpp>
+#include <iostream>
+#include <optional>
+
+#include "converters/arguments.hpp"
+#include "converters/convert.hpp"
+#include "converters/inspect.hpp"
+#include "graph/error.hpp"
+#include "graph/model_io.hpp"
+#include "graph/run_main.hpp"
+#include "graph/zoo/zoo.hpp"
+
+namespace {
+
+struct Arguments {
+  std::string input, output;
+  std::optional<std::string> exits, thresholds, criterion, fusion;
+  std::optional<int> patience;
+  std::string engine = "auto";
+  std::optional<std::string> staticExit, architecture;
+  uint64_t seed = 1;
+};
+
+rdi::convert::ConvertOptions readOptions(const Arguments& arguments) {
+  rdi::convert::ConvertOptions options;
+  if (arguments.exits) options.exits = rdi::convert::parseNames(*arguments.exits, "--exits");
+  if (arguments.thresholds)
+    options.thresholds = rdi::convert::parseNumbers(*arguments.thresholds, "--thresholds");
+  if (arguments.criterion) options.criterion = rdi::graph::criterionFromName(*arguments.criterion);
+  if (arguments.fusion) options.fusion = rdi::graph::fusionFromName(*arguments.fusion);
+  options.patience = arguments.patience;
+  options.engine = arguments.engine;
+  return options;
+}
+
+onnx::ModelProto makeModel(const Arguments& arguments) {
+  if (arguments.architecture) return rdi::zoo::build(*arguments.architecture, arguments.seed);
+  rdi::convert::checkOutputIsNotInput(arguments.input, arguments.output);
+  const auto options = readOptions(arguments);
+  const auto model = rdi::graph::loadModel(arguments.input);
+  if (arguments.staticExit) return rdi::convert::toStatic(model, arguments.input, *arguments.staticExit);
+  return rdi::convert::toEarlyExit(model, arguments.input, options);
+}
+
+/// "wrote out.onnx: early-exit, 3 exits (exit1 < 0.023, exit2 < 0.014, main), full pass 11.135 MMAC, 1234
+/// bytes"
+std::string summary(const onnx::ModelProto& model, const std::string& output, size_t bytes) {
+  const auto found = rdi::convert::inspect(model, output, bytes);
+  std::string exits;
+  for (const auto& exit : found.at("exits")) {
+    exits += (exits.empty() ? "" : ", ") + exit.at("name").get<std::string>();
+    const auto& threshold = exit.at("threshold");
+    if (!threshold.is_null())
+      exits += " < " + (threshold.is_string() ? threshold.get<std::string>() : threshold.dump());
+  }
+  const size_t count = found.at("exits").size();
+  return rdi::text("wrote ", output, ": ", found.at("kind").get<std::string>(), ", ", count,
+                   count == 1 ? " exit (" : " exits (", exits, "), full pass ",
+                   found.at("exits").back().at("paid_macs").get<double>() / 1e6, " MMAC, ", bytes,
+                   " bytes\n");
+}
+
+int run(const Arguments& arguments) {
+  const auto model = makeModel(arguments);
+  const std::string bytes = rdi::graph::serialize(model);
+  const std::string written = summary(model, arguments.output, bytes.size());
+  rdi::graph::writeFileAtomically(arguments.output, bytes);
+  std::cout << written;
+  return 0;
+}
+
+std::vector<CLI::Option*> addEarlyExitOptions(CLI::App& app, Arguments& arguments) {
+  auto& group = *app.add_option_group("early exit");
+  std::vector<CLI::Option*> options;
+  const auto add = [&](const std::string& name, auto& value, const std::string& help) {
+    options.push_back(group.add_option(name, value, help));
+    return options.back();
+  };
+  add("--exits", arguments.exits, "exits to keep, in order, the main one last: exit1,exit3,main");
+  add("--thresholds", arguments.thresholds,
+      "one for every exit but the last: 0.3,inf (-inf first: --thresholds=-inf,0.3); default: the file's");
+  add("--criterion", arguments.criterion, "what must be below the threshold; default: the file's")
+      ->check(CLI::IsMember({"entropy", "max_probability", "margin"}));
+  add("--fusion", arguments.fusion, "scores of the last exit or the mean over exits; default: the file's")
+      ->check(CLI::IsMember({"last", "mean"}));
+  add("--patience", arguments.patience, "exits in a row that must agree; default: the file's")
+      ->check(CLI::Range(1, 1000));
+  add("--engine", arguments.engine, "what runs the stages")
+      ->check(CLI::IsMember({"auto", "onednn", "opencv"}))
+      ->capture_default_str();
+  return options;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  Arguments arguments;
+  CLI::App app{
+      "Writes the early-exit ONNX that OpenCV loads with librdi from a multi-exit ONNX, one exit alone as a "
+      "plain "
+      "network, or a fresh network.\n"
+      "  rdi-convert IN.onnx -o OUT.onnx [--thresholds 0.02,0.01]   early exit\n"
+      "  rdi-convert IN.onnx -o OUT.onnx --static main              one exit alone, simplified, for any ONNX "
+      "runtime\n"
+      "  rdi-convert --arch rdi-resnet38 -o OUT.onnx [--seed 1]     fresh weights, to train with rdi-train"};
+  auto* input = app.add_option("IN", arguments.input, "multi-exit ONNX file");
+  app.add_option("-o,--output", arguments.output, "file to write")->required();
+  const auto early = addEarlyExitOptions(app, arguments);
+  auto* staticExit = app.add_option("--static", arguments.staticExit, "write this exit alone");
+  auto* architecture =
+      app.add_option("--arch", arguments.architecture, "write a fresh network of this architecture");
+  app.add_option("--seed", arguments.seed, "of the fresh weights")
+      ->check(CLI::NonNegativeNumber)
+      ->needs(architecture)
+      ->capture_default_str();
+  for (auto* option : early) option->excludes(staticExit)->excludes(architecture);
+  architecture->excludes(staticExit)->excludes(input);
+  app.final_callback([&] {
+    if (arguments.input.empty() && !arguments.architecture) throw CLI::RequiredError("IN or --arch");
+  });
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : 2;
+  }
+  return rdi::runMain("rdi-convert", [&] { return run(arguments); });
+}

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: the rdi authors
+
+#pragma once
+
+#include <dnnl.hpp>
+#include <string>
+#include <vector>
+
+#include "layers/engine/program.hpp"
+
+namespace rdi::engine {
+
+/// One memory that a primitive is executed with.
+struct PrimitiveArgument {
+  enum class Role { tensor, weights, bias, operand, scratch };
+  int name = 0;  // DNNL_ARG_...
+  Role role = Role::tensor;
+  int tensor = -1;  // Role::tensor: which one
+  dnnl::memory::desc desc;
+};
+
+/// An operation compiled for as many threads as OpenMP gave the compiling thread.
+struct CompiledPrimitive {
+  dnnl::primitive primitive;
+  std::string implementation;  // oneDNN's name for the kernel
+  std::vector<PrimitiveArgument> arguments;
+  size_t scratchBytes = 0;
+
+  const PrimitiveArgument* find(PrimitiveArgument::Role role) const;
+};
+
+/// Layout of weights as Operation holds them, and of a constant operand.
+dnnl::memory::desc plainWeights(const Operation& operation, const Program& program);
+dnnl::memory::desc plainBias(const Operation& operation);
+
+/// True for the operations that oneDNN runs; the others only move bytes.
+bool isPrimitive(OperationKind kind);
+
+/// Compiles one operation; the only code that knows how oneDNN 2 and 3 differ. With `like`, asks for the same kernel
+/// and the same weights layout as another compilation of the operation; the result has an empty `primitive` when
+/// oneDNN has none for this number of threads. Throws rdi::Error naming the operation when oneDNN refuses it.
+CompiledPrimitive compilePrimitive(const Operation& operation, const Program& program, const dnnl::engine& engine,
+                                   const CompiledPrimitive* like = nullptr);
+
+}  // namespace rdi::engine

@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: the rdi authors
+
+// Stands in for onednn_engine.cpp in a build without oneDNN.
+#include "layers/engine/stage_engine.hpp"
+
+namespace rdi::engine {
+
+std::unique_ptr<StageEngine> makeOneDnnEngine(const onnx::ModelProto& stage, const std::vector<Layout>& inputLayouts) {
+  return makeOpenCvEngine(stage, inputLayouts);
+}
+
+}  // namespace rdi::engine

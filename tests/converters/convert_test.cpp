@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: the rdi authors
+
+#include "converters/convert.hpp"
+
+#include <gtest/gtest.h>
+
+#include "converters/inspect.hpp"
+#include "graph/attributes.hpp"
+#include "graph/cost.hpp"
+#include "graph/error.hpp"
+#include "graph/metadata.hpp"
+#include "graph/model_io.hpp"
+#include "graph/zoo/zoo.hpp"
+
+namespace rdi::convert {
+namespace {
+
+graph::ExitRule calibratedRule() {
+  graph::ExitRule rule;
+  rule.criterion = graph::Criterion::margin;
+  rule.fusion = graph::Fusion::mean;
+  rule.patience = 2;
+  rule.thresholds = {0.1f, 0.2f};
+  return rule;
+}
+
+onnx::ModelProto calibrated() {
+  auto model = zoo::build("rdi-smallcnn");
+  graph::Metadata metadata;
+  metadata.rule = calibratedRule();
+  metadata.results = {{"accuracy", 0.99}};
+  metadata.recipe = {{"epochs", 3}};
+  graph::writeMetadata(model, metadata);
+  return model;
+}
+
+graph::ExitRule ruleOf(const onnx::ModelProto& model) { return graph::readMetadata(model).rule.value(); }
+
+std::string messageOf(const onnx::ModelProto& model, const ConvertOptions& options) {
+  try {
+    toEarlyExit(model, "in.onnx", options);
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "no error";
+}
+
+TEST(Convert, TakesTheRuleFromTheMetadata) {
+  const auto model = toEarlyExit(calibrated(), "in.onnx", {});
+  const auto rule = ruleOf(model), expected = calibratedRule();
+  EXPECT_EQ(rule.thresholds, expected.thresholds);
+  EXPECT_EQ(rule.criterion, expected.criterion);
+  EXPECT_EQ(rule.fusion, expected.fusion);
+  EXPECT_EQ(rule.patience, expected.patience);
+  const auto metadata = graph::readMetadata(model);
+  EXPECT_EQ(metadata.results, (nlohmann::json{{"accuracy", 0.99}}));  // measured with this very rule
+  EXPECT_EQ(metadata.recipe, (nlohmann::json{{"epochs", 3}}));
+  EXPECT_EQ(metadata.architecture, "rdi-smallcnn");
+}
+
+TEST(Convert, OptionsGoBeforeTheMetadataAndThenItsResultsAreGone) {
+  ConvertOptions options;
+  options.thresholds = {0.5f, 0.6f};
+  options.criterion = graph::Criterion::entropy;
+  options.fusion = graph::Fusion::last;
+  options.patience = 1;
+  const auto model = toEarlyExit(calibrated(), "in.onnx", options);
+  const auto rule = ruleOf(model);
+  EXPECT_EQ(rule.thresholds, *options.thresholds);
+  EXPECT_EQ(rule.criterion, graph::Criterion::entropy);
+  EXPECT_EQ(rule.fusion, graph::Fusion::last);
+  EXPECT_EQ(rule.patience, 1);
+  EXPECT_TRUE(graph::readMetadata(model).results.is_null());
+  for (const auto& node : model.graph().node()) {
+    if (node.op_type() != "RdiEarlyExit") continue;
+    EXPECT_EQ(graph::stringAttribute(node, "criterion", ""), "entropy");
+    EXPECT_EQ(graph::stringAttribute(node, "fusion", ""), "last");
+    EXPECT_EQ(graph::intAttribute(node, "patience", 0), 1);
+  }
+}
+
+TEST(Convert, KeepsTheThresholdsOfTheExitsThatAreKept) {
+  ConvertOptions options;
+  options.exits = {"exit2", "main"};
+  const auto model = toEarlyExit(calibrated(), "in.onnx", options);
+  EXPECT_EQ(ruleOf(model).thresholds, (std::vector<float>{0.2f}));
+  EXPECT_TRUE(graph::readMetadata(model).results.is_null());
+  options.exits = {"exit1", "exit2"};  // exit2 takes what is left
+  EXPECT_EQ(ruleOf(toEarlyExit(calibrated(), "in.onnx", options)).thresholds, (std::vector<float>{0.1f}));
+}
+
+TEST(Convert, OneExitAloneNeedsNoThreshold) {
+  ConvertOptions options;
+  options.exits = {"main"};
+  const auto model = toEarlyExit(zoo::build("rdi-smallcnn"), "in.onnx", options);
+  EXPECT_TRUE(graph::isEarlyExit(model));
+  EXPECT_TRUE(ruleOf(model).thresholds.empty());
+}
+
+TEST(Convert, WritesTheSameBytesEveryTime) {
+  EXPECT_EQ(graph::serialize(toEarlyExit(calibrated(), "a", {})),
+            graph::serialize(toEarlyExit(calibrated(), "b", {})));
+}
+
+TEST(Convert, MessagesStartWithTheFileAndSayWhatToDo) {
+  const auto fresh = zoo::build("rdi-smallcnn");
+  ConvertOptions options;
+  EXPECT_EQ(messageOf(fresh, options),
+            "in.onnx: its metadata holds no thresholds; choose them with 'rdi-evaluate calibrate', or give "
+            "--thresholds with 2 values, for exit1, exit2");
+  options.criterion = graph::Criterion::entropy;
+  EXPECT_EQ(
+      messageOf(calibrated(), options),
+      "in.onnx: the metadata's thresholds are for criterion margin, not entropy; give --thresholds too");
+  options = {};
+  options.exits = {"main", "exit1"};
+  EXPECT_EQ(
+      messageOf(calibrated(), options),
+      "in.onnx: the metadata has no threshold for the main exit 'main'; name it last, or give --thresholds");
+  options.exits = {"exit9", "main"};
+  EXPECT_EQ(messageOf(calibrated(), options),
+            "in.onnx: there is no exit 'exit9'; the model has exit1, exit2, main");
+  EXPECT_EQ(
+      messageOf(toEarlyExit(calibrated(), "x", {}), {}),
+      "in.onnx: is an early-exit file already; expected a multi-exit ONNX model as rdi-train writes it");
+  EXPECT_EQ(messageOf(toStatic(calibrated(), "x", "main"), {}),
+            "in.onnx: has one output only, 'main', expected several exits; to write it as a chain that never "
+            "leaves "
+            "early, give --exits main");
+}
+
+TEST(Convert, AWrongNumberOfRecordedThresholdsIsRefused) {
+  auto model = calibrated();
+  graph::Metadata metadata;
+  metadata.rule = calibratedRule();
+  metadata.rule->thresholds = {0.1f};
+  graph::writeMetadata(model, metadata);
+  EXPECT_NE(messageOf(model, {}).find("1 thresholds for 3 exits"), std::string::npos) << messageOf(model, {});
+}
+
+TEST(Inspect, AgreesWithTheCostOfTheModelBeforeAndAfterConversion) {
+  const auto model = calibrated();
+  const auto costs = graph::exitCosts(model);
+  const auto before = inspect(model, "a.onnx", 10),
+             after = inspect(toEarlyExit(model, "a", {}), "b.onnx", 20);
+  EXPECT_EQ(before.at("kind"), "multi-exit");
+  EXPECT_EQ(after.at("kind"), "early-exit");
+  EXPECT_EQ(before.at("parameters"), 836846);
+  EXPECT_EQ(after.at("classes"), 10);
+  ASSERT_EQ(before.at("exits").size(), costs.size());
+  ASSERT_EQ(after.at("exits").size(), costs.size());
+  for (size_t k = 0; k < costs.size(); ++k)
+    for (const auto& found : {before.at("exits")[k], after.at("exits")[k]}) {
+      EXPECT_EQ(found.at("name"), costs[k].exit);
+      EXPECT_EQ(found.at("own_macs"), costs[k].own.total());
+      EXPECT_EQ(found.at("paid_macs"), costs[k].paid.total());
+      EXPECT_DOUBLE_EQ(found.at("paper_mi"), costs[k].paperMi());
+      EXPECT_DOUBLE_EQ(found.at("share_of_static"), static_cast<double>(costs[k].paid.total()) / 9952400);
+    }
+  EXPECT_EQ(after.at("exits")[1].at("threshold"), 0.2);
+  EXPECT_TRUE(after.at("exits")[2].at("threshold").is_null());
+}
+
+TEST(Inspect, SaysWhichEngineRunsAStageAndWhy) {
+  ConvertOptions options;
+  for (const auto& stage : inspect(toEarlyExit(calibrated(), "a", options), "a", 1).at("stages")) {
+    EXPECT_EQ(stage.at("engine"), "onednn") << stage;
+    EXPECT_EQ(stage.at("why"), "") << stage;
+  }
+  options.engine = "opencv";
+  for (const auto& stage : inspect(toEarlyExit(calibrated(), "a", options), "a", 1).at("stages")) {
+    EXPECT_EQ(stage.at("engine"), "opencv") << stage;
+    EXPECT_EQ(stage.at("why"), "--engine opencv was given") << stage;
+  }
+  auto odd = calibrated();  // an activation that the oneDNN engine lacks
+  for (auto& node : *odd.mutable_graph()->mutable_node())
+    if (node.name() == "relu3") node.set_op_type("Softsign");
+  const auto stages = inspect(toEarlyExit(odd, "a", {}), "a", 1).at("stages");
+  for (const auto& stage : stages) {
+    const bool second = stage.at("name") == "stage2";
+    EXPECT_EQ(stage.at("engine"), second ? "opencv" : "onednn") << stage;
+    EXPECT_EQ(stage.at("why").get<std::string>().find("Softsign") != std::string::npos, second) << stage;
+  }
+}
+
+TEST(Inspect, DamagedPartsOfAnEarlyExitFileAreErrors) {
+  const auto model = toEarlyExit(calibrated(), "a", {});
+  const auto damaged = [&](const std::string& type, const std::string& attribute, const std::string& value) {
+    auto copy = model;
+    for (auto& node : *copy.mutable_graph()->mutable_node())
+      if (node.op_type() == type) graph::setAttribute(node, attribute, value);
+    return copy;
+  };
+  EXPECT_THROW(inspect(damaged("RdiStage", "graph", ""), "a", 1), Error);
+  EXPECT_THROW(inspect(damaged("RdiStage", "graph", "no protobuf"), "a", 1), Error);
+  EXPECT_THROW(inspect(damaged("RdiEarlyExit", "paid_macs", "many"), "a", 1), Error);
+  EXPECT_THROW(inspect(damaged("RdiEarlyExit", "own_macs", "-5"), "a", 1), Error);
+  auto noGates = model;
+  for (auto& node : *noGates.mutable_graph()->mutable_node())
+    if (node.op_type() == "RdiEarlyExit") node.set_op_type("Other");
+  EXPECT_THROW(inspect(noGates, "a", 1), Error);
+}
+
+}  // namespace
+}  // namespace rdi::convert

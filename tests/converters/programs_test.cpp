@@ -1,0 +1,264 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: the rdi authors
+//
+// The programs themselves: exit code, what they print, which files they leave.
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "converters/convert.hpp"
+#include "graph/metadata.hpp"
+#include "graph/model_io.hpp"
+#include "graph/zoo/zoo.hpp"
+#include "tests/converters/run_program.hpp"
+
+namespace rdi {
+namespace {
+
+namespace fs = std::filesystem;
+using Arguments = std::vector<std::string>;
+
+/// A folder with small.onnx (fresh), calibrated.onnx (with thresholds) and early.onnx (converted).
+class Programs : public testing::Test {
+protected:
+  void SetUp() override {
+    const auto* test = testing::UnitTest::GetInstance()->current_test_info();
+    folder_ = fs::path(testing::TempDir()) /
+              (std::string("rdi-programs-") + test->name() + std::to_string(getpid()));
+    fs::create_directories(folder_);
+    auto model = zoo::build("rdi-smallcnn");
+    graph::saveModel(model, path("small.onnx"));
+    graph::Metadata metadata;
+    metadata.rule.emplace();
+    metadata.rule->thresholds = {0.023f, 0.014f};
+    metadata.classNames = {"0", "1", "2", "3", "4", "5", "6", "7", "8", "9"};
+    metadata.results = {{"clean", {{"accuracy", 0.9941}, {"shares", {0.5, 0.3, 0.2}}}}};
+    metadata.recipe = {{"epochs", 10}, {"attack", {{"name", "pgd"}, {"epsilon", 0.3}}}};
+    graph::writeMetadata(model, metadata);
+    graph::saveModel(model, path("calibrated.onnx"));
+    graph::saveModel(convert::toEarlyExit(model, "", {}), path("early.onnx"));
+  }
+  void TearDown() override { fs::remove_all(folder_); }
+
+  std::string path(const std::string& name) const { return (folder_ / name).string(); }
+  test::ProgramResult convert(const Arguments& arguments) const {
+    return test::runProgram(RDI_CONVERT, arguments, folder_.string());
+  }
+  test::ProgramResult inspect(const Arguments& arguments) const {
+    return test::runProgram(RDI_INSPECT, arguments, folder_.string());
+  }
+  std::set<std::string> files() const {
+    std::set<std::string> names;
+    for (const auto& entry : fs::recursive_directory_iterator(folder_)) names.insert(entry.path().string());
+    return names;
+  }
+  void write(const std::string& name, const std::string& bytes) const {
+    std::ofstream(path(name), std::ios::binary) << bytes;
+  }
+
+  /// The program ends with exit code 1, one line on stderr that holds every one of `words`, and no new file.
+  void expectRefused(const char* program, const Arguments& arguments,
+                     const std::vector<std::string>& words) const {
+    const auto before = files();
+    const auto result = test::runProgram(program, arguments, folder_.string());
+    SCOPED_TRACE(testing::PrintToString(arguments) + "\n" + result.err);
+    EXPECT_EQ(result.exitCode, 1);
+    EXPECT_EQ(result.out, "");
+    EXPECT_EQ(std::count(result.err.begin(), result.err.end(), '\n'), 1);
+    for (const auto& word : words) EXPECT_NE(result.err.find(word), std::string::npos) << word;
+    EXPECT_EQ(files(), before);
+  }
+
+  fs::path folder_;
+};
+
+TEST_F(Programs, ConvertWritesOneFileAndOneLine) {
+  auto before = files();
+  const auto result = convert({"small.onnx", "-o", "out.onnx", "--thresholds", "0.5,inf", "--patience", "2"});
+  EXPECT_EQ(result.exitCode, 0) << result.err;
+  EXPECT_EQ(result.err, "");
+  EXPECT_EQ(std::count(result.out.begin(), result.out.end(), '\n'), 1);
+  EXPECT_EQ(result.out.rfind(
+                "wrote out.onnx: early-exit, 3 exits (exit1 < 0.5, exit2 < inf, main), full pass 11.1352 "
+                "MMAC, ",
+                0),
+            0u)
+      << result.out;
+  before.insert(path("out.onnx"));
+  EXPECT_EQ(files(), before);
+  const auto model = graph::loadModel(path("out.onnx"));
+  EXPECT_TRUE(graph::isEarlyExit(model));
+  EXPECT_EQ(graph::exitNames(model), (std::vector<std::string>{"scores"}));
+  EXPECT_EQ(graph::readMetadata(model).rule->patience, 2);
+}
+
+TEST_F(Programs, ConvertTakesTheFilesThresholdsAndReplacesAnOlderOutput) {
+  write("out.onnx", "older");
+  const auto result = convert({"calibrated.onnx", "--output", "out.onnx"});
+  EXPECT_EQ(result.exitCode, 0) << result.err;
+  EXPECT_NE(result.out.find("exit1 < 0.023, exit2 < 0.014, main"), std::string::npos) << result.out;
+  EXPECT_EQ(graph::readFile(path("out.onnx")), graph::readFile(path("early.onnx")));
+}
+
+TEST_F(Programs, ConvertReadsAThresholdOfMinusInfinity) {
+  const auto result = convert({"small.onnx", "-o", "out.onnx", "--thresholds=-inf,0.5"});
+  EXPECT_EQ(result.exitCode, 0) << result.err;
+  EXPECT_NE(result.out.find("exit1 < -inf"), std::string::npos) << result.out;
+}
+
+TEST_F(Programs, ConvertWritesOneExitAlone) {
+  const auto result = convert({"small.onnx", "-o", "main.onnx", "--static", "main"});
+  EXPECT_EQ(result.exitCode, 0) << result.err;
+  const auto model = graph::loadModel(path("main.onnx"));
+  EXPECT_FALSE(graph::isEarlyExit(model));
+  EXPECT_EQ(graph::exitNames(model), (std::vector<std::string>{"main"}));
+}
+
+TEST_F(Programs, ConvertWritesAFreshNetworkOfTheZoo) {
+  for (const char* seed : {"1", "18446744073709551615"}) {
+    const auto result = convert({"--arch", "rdi-smallcnn", "--seed", seed, "-o", "fresh.onnx"});
+    EXPECT_EQ(result.exitCode, 0) << result.err;
+    EXPECT_EQ(graph::readFile(path("fresh.onnx")),
+              graph::serialize(zoo::build("rdi-smallcnn", std::stoull(seed))));
+  }
+}
+
+TEST_F(Programs, ConvertRefusesFilesThatAreNoModels) {
+  const std::string bytes = graph::readFile(path("small.onnx"));
+  write("truncated.onnx", bytes.substr(0, bytes.size() / 2));
+  write("empty.onnx", "");
+  write("text.onnx", "this is a picture of a cat\n");
+  std::string corrupted = bytes;
+  for (size_t i = 40; i < 4000; ++i) corrupted[i] = static_cast<char>(corrupted[i] ^ 0x5a);
+  write("corrupted.onnx", corrupted);
+  fs::create_directory(folder_ / "folder.onnx");
+  for (const std::string name :
+       {"truncated.onnx", "empty.onnx", "text.onnx", "corrupted.onnx", "folder.onnx", "missing.onnx"}) {
+    expectRefused(RDI_CONVERT, {name, "-o", "out.onnx", "--thresholds", "1,1"}, {"rdi-convert: ", name});
+    expectRefused(RDI_CONVERT, {name, "-o", "out.onnx", "--static", "main"}, {"rdi-convert: ", name});
+    expectRefused(RDI_INSPECT, {name}, {"rdi-inspect: ", name});
+  }
+}
+
+TEST_F(Programs, ConvertRefusesExitsAndThresholdsThatDoNotFit) {
+  struct Case {
+    Arguments options;
+    std::vector<std::string> words;
+  };
+  const std::vector<Case> cases = {
+      {{"--exits", "exit1,exit7,main", "--thresholds", "1,1"}, {"small.onnx", "exit7", "exit1, exit2, main"}},
+      {{"--exits", "exit1,exit1,main", "--thresholds", "1,1"}, {"small.onnx", "exit1", "twice"}},
+      {{"--exits", "exit1,,main", "--thresholds", "1,1"}, {"--exits", "entry 2 is empty"}},
+      {{"--exits", "", "--thresholds", "1,1"}, {"--exits", "empty"}},
+      {{"--exits", "exit1,exit2,main,extra", "--thresholds", "1,1,1"}, {"small.onnx", "extra"}},
+      {{"--thresholds", "1"}, {"small.onnx", "1 thresholds", "3 exits", "expected 2"}},
+      {{"--thresholds", "1,1,1"}, {"small.onnx", "3 thresholds", "3 exits", "expected 2"}},
+      {{"--thresholds", "nan,1"}, {"--thresholds", "'nan'", "expected a number"}},
+      {{"--thresholds", "0.5,low"}, {"--thresholds", "'low'", "expected a number"}},
+      {{"--thresholds", ""}, {"--thresholds", "empty"}},
+      {{}, {"small.onnx", "no thresholds", "rdi-evaluate calibrate", "--thresholds"}},
+      {{"--static", "exit9"}, {"small.onnx", "exit9", "exit1, exit2, main"}},
+  };
+  for (const auto& refused : cases) {
+    Arguments arguments = {"small.onnx", "-o", "out.onnx"};
+    arguments.insert(arguments.end(), refused.options.begin(), refused.options.end());
+    expectRefused(RDI_CONVERT, arguments, refused.words);
+  }
+  expectRefused(RDI_CONVERT, {"calibrated.onnx", "-o", "out.onnx", "--criterion", "margin"},
+                {"calibrated.onnx", "entropy", "margin", "--thresholds"});
+  expectRefused(RDI_CONVERT, {"early.onnx", "-o", "out.onnx"}, {"early.onnx", "early-exit", "multi-exit"});
+  expectRefused(RDI_CONVERT, {"early.onnx", "-o", "out.onnx", "--static", "main"},
+                {"early.onnx", "early-exit"});
+  expectRefused(RDI_CONVERT, {"--arch", "rdi-vgg", "-o", "out.onnx"}, {"rdi-vgg", "rdi-resnet38"});
+}
+
+TEST_F(Programs, ConvertRefusesPlacesItCannotWriteTo) {
+  const std::string input = graph::readFile(path("calibrated.onnx"));
+  fs::create_symlink("calibrated.onnx", folder_ / "link.onnx");
+  fs::create_directory(folder_ / "folder");
+  expectRefused(RDI_CONVERT, {"calibrated.onnx", "-o", "calibrated.onnx"}, {"calibrated.onnx", "input"});
+  expectRefused(RDI_CONVERT, {"calibrated.onnx", "-o", "./link.onnx"}, {"link.onnx", "input"});
+  expectRefused(RDI_CONVERT, {"calibrated.onnx", "-o", "nowhere/out.onnx"},
+                {"nowhere/out.onnx", "No such file"});
+  expectRefused(RDI_CONVERT, {"calibrated.onnx", "-o", "folder"}, {"folder"});
+  expectRefused(RDI_CONVERT, {"calibrated.onnx", "-o", "/sys/rdi-out.onnx"}, {"/sys/rdi-out.onnx"});
+  expectRefused(RDI_CONVERT, {"--arch", "rdi-smallcnn", "-o", "nowhere/out.onnx"}, {"nowhere/out.onnx"});
+  EXPECT_EQ(graph::readFile(path("calibrated.onnx")), input);
+}
+
+TEST_F(Programs, WrongUsageEndsWithExitCodeTwo) {
+  const std::vector<Arguments> wrong = {
+      {},
+      {"small.onnx"},
+      {"-o", "out.onnx"},
+      {"small.onnx", "-o", "out.onnx", "--unknown"},
+      {"small.onnx", "more.onnx", "-o", "out.onnx"},
+      {"small.onnx", "-o", "out.onnx", "--criterion", "hope"},
+      {"small.onnx", "-o", "out.onnx", "--fusion", "product"},
+      {"small.onnx", "-o", "out.onnx", "--engine", "cuda"},
+      {"small.onnx", "-o", "out.onnx", "--patience", "0"},
+      {"small.onnx", "-o", "out.onnx", "--patience", "two"},
+      {"small.onnx", "-o", "out.onnx", "--seed", "3"},
+      {"small.onnx", "-o", "out.onnx", "--arch", "rdi-smallcnn"},
+      {"small.onnx", "-o", "out.onnx", "--static", "main", "--thresholds", "1,1"},
+      {"-o", "out.onnx", "--arch", "rdi-smallcnn", "--static", "main"},
+      {"-o", "out.onnx", "--arch", "rdi-smallcnn", "--seed", "-1"},
+  };
+  const auto before = files();
+  for (const auto& arguments : wrong) {
+    const auto result = convert(arguments);
+    EXPECT_EQ(result.exitCode, 2) << testing::PrintToString(arguments) << result.err;
+    EXPECT_EQ(result.out, "");
+    EXPECT_NE(result.err, "");
+  }
+  EXPECT_EQ(files(), before);
+  EXPECT_EQ(inspect({}).exitCode, 2);
+  EXPECT_EQ(inspect({"small.onnx", "--xml"}).exitCode, 2);
+  EXPECT_EQ(convert({"--help"}).exitCode, 0);
+  EXPECT_EQ(inspect({"--help"}).exitCode, 0);
+}
+
+TEST_F(Programs, InspectDescribesEveryKindOfFileInText) {
+  const auto multi = inspect({"calibrated.onnx"});
+  EXPECT_EQ(multi.exitCode, 0) << multi.err;
+  EXPECT_EQ(multi.err, "");
+  for (const char* words :
+       {"calibrated.onnx: multi-exit network, 3,35", "architecture   rdi-smallcnn", "image, 1 x 28 x 28",
+        "10 (0, 1, 2", "pixel * 0.00392157, grey, 28 x 28", "836,846", "Conv 5",
+        "leaves when entropy < threshold", "exit1      0.023    0.8185     1.015      1.015     10.2 %",
+        "main           -    9.2560     9.952     11.135", "clean.accuracy  0.9941",
+        "clean.shares    0.5, 0.3, 0.2", "attack.epsilon  0.3"})
+    EXPECT_NE(multi.out.find(words), std::string::npos) << words << "\n" << multi.out;
+
+  const auto early = inspect({"early.onnx"});
+  EXPECT_EQ(early.exitCode, 0) << early.err;
+  for (const char* words : {"early-exit network", "RdiStage 2", "stage1            onednn  1x1x28x28",
+                            "classifier_main", "exit2      0.014    7.0060     7.708      8.529     85.7 %"})
+    EXPECT_NE(early.out.find(words), std::string::npos) << words << "\n" << early.out;
+
+  ASSERT_EQ(convert({"small.onnx", "-o", "main.onnx", "--static", "main"}).exitCode, 0);
+  const auto single = inspect({"main.onnx"});
+  EXPECT_EQ(single.exitCode, 0) << single.err;
+  EXPECT_NE(single.out.find("single-exit network"), std::string::npos) << single.out;
+}
+
+TEST_F(Programs, InspectPrintsJson) {
+  for (const char* file : {"small.onnx", "calibrated.onnx", "early.onnx"}) {
+    const auto result = inspect({file, "--json"});
+    ASSERT_EQ(result.exitCode, 0) << result.err;
+    const auto found = nlohmann::json::parse(result.out);
+    EXPECT_EQ(found.at("file"), file);
+    EXPECT_EQ(found.at("bytes"), fs::file_size(folder_ / file));
+    EXPECT_EQ(found.at("exits").size(), 3u);
+    EXPECT_EQ(found.at("input").at("height"), 28);
+    EXPECT_EQ(found.contains("stages"), std::string(file) == "early.onnx");
+  }
+}
+
+}  // namespace
+}  // namespace rdi

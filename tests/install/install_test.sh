@@ -1,0 +1,54 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# SPDX-FileCopyrightText: the rdi authors
+#
+# Installs a build into an empty prefix, moves the prefix, and uses it as strangers do: find_package, the samples built
+# alone, ctypes, LD_PRELOAD, and no plugin at all.
+#   install_test.sh BUILD_DIR SOURCE_DIR CMAKE PYTHON
+set -euo pipefail
+build=$1 source=$2 cmake=$3 python=$4
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+
+fail() {
+  echo "install_test.sh: $1" >&2
+  exit 1
+}
+
+"$cmake" --install "$build" --prefix "$scratch/first" >"$scratch/log" || { cat "$scratch/log"; fail "cmake --install failed"; }
+mv "$scratch/first" "$scratch/prefix"
+prefix=$scratch/prefix
+[ -f "$prefix/include/rdi/rdi.hpp" ] || fail "include/rdi/rdi.hpp is not installed"
+library=$(find "$prefix" -name librdi.so | head -1)
+[ -n "$library" ] || fail "librdi.so is not installed"
+stray=$(find "$prefix/include" -type f ! -path '*/include/rdi/*')
+[ -z "$stray" ] || fail "private headers are installed: $stray"
+
+model=$scratch/model.onnx
+"$prefix/bin/rdi-convert" --arch rdi-smallcnn -o "$scratch/fresh.onnx" >"$scratch/log"
+"$prefix/bin/rdi-convert" "$scratch/fresh.onnx" -o "$model" --thresholds=0.5,0.5 >>"$scratch/log"
+
+build_alone() {
+  if ! { "$cmake" -S "$1" -B "$scratch/$2" -G Ninja -DCMAKE_PREFIX_PATH="$prefix" -DCMAKE_BUILD_TYPE=Release &&
+    "$cmake" --build "$scratch/$2"; } >"$scratch/log" 2>&1; then
+    cat "$scratch/log"
+    fail "$2 does not build against the prefix"
+  fi
+}
+build_alone "$source/tests/install/consumer" consumer
+answer=$("$scratch/consumer/consumer" "$model")
+[[ $answer =~ ^classes\ 10\ exit\ [012]\ of\ 3$ ]] || fail "the consumer said: $answer"
+
+build_alone "$source/samples" samples
+"$scratch/samples/classify_image" --help >/dev/null || fail "the sample built alone does not run"
+
+expect_exits() {
+  [[ $1 =~ ^exits\ 0\ [12]$ ]] || fail "$2 said: $1"
+}
+expect_exits "$("$python" "$source/tests/install/python_net.py" "$model" "$library" 2>&1)" "Python with ctypes"
+expect_exits "$(LD_PRELOAD=$library "$python" "$source/tests/install/python_net.py" "$model" 2>&1)" "Python with LD_PRELOAD"
+
+# What the README promises that OpenCV says when nobody loaded the plugin.
+message=$("$python" "$source/tests/install/python_net.py" "$model" 2>&1) && fail "the model ran without the plugin"
+[[ $message == *"Can't create layer \"stage1\" of type \"RdiStage\""* ]] || fail "without the plugin OpenCV said: $message"
+echo "installed, moved and used"
