@@ -23,4 +23,12 @@ std::string text(const Parts&... parts) {
   return stream.str();
 }
 
+/// The message on one line: every run of white space becomes one space.
+inline std::string onOneLine(const std::string& message) {
+  std::istringstream words(message);
+  std::string result;
+  for (std::string word; words >> word;) result += (result.empty() ? "" : " ") + word;
+  return result;
+}
+
 }  // namespace rdi

@@ -5,6 +5,7 @@
 
 #include <fcntl.h>
 #include <onnx/checker.h>
+#include <onnx/defs/schema.h>
 #include <unistd.h>
 
 #include <google/protobuf/io/coded_stream.h>
@@ -17,11 +18,14 @@
 
 #include "graph/attributes.hpp"
 #include "graph/error.hpp"
+#include "graph/operand_check.hpp"
 #include "graph/shapes.hpp"
 
 namespace rdi::graph {
 
 namespace {
+
+constexpr int kOldestOpset = 7;  // before it, BatchNormalization and Dropout read otherwise
 
 size_t elementSize(const onnx::TensorProto& tensor) {
   switch (tensor.data_type()) {
@@ -77,33 +81,41 @@ void checkNode(const onnx::NodeProto& node, const std::string& name) {
                        ") holds a sub-graph; only flat graphs are supported"));
     if (attribute.has_t()) checkTensor(attribute.t(), name);
   }
-}
-
-void checkClassifier(const onnx::ModelProto& model, const std::string& name) {
-  const Shape image = inputShape(model);
-  for (int64_t dim : image)
-    if (dim <= 0) throw Error(text(name, ": channels, height and width of the input must be fixed numbers"));
-  ShapeMap shapes;
   try {
-    shapes = inferShapes(model);
+    checkWindowAttributes(node);
   } catch (const Error& error) {
     throw Error(text(name, ": ", error.what()));
   }
+}
+
+void checkOpset(const onnx::ModelProto& model) {
+  const auto& known = onnx::OpSchemaRegistry::DomainToVersionRange::Instance().Map();
+  const int newest = known.at("").second;
+  for (const auto& opset : model.opset_import())
+    if (opset.domain().empty() && (opset.version() < kOldestOpset || opset.version() > newest))
+      throw Error(text("uses ONNX opset ", opset.version(), "; this build reads opset ", kOldestOpset, " to ",
+                       newest));
+}
+
+void checkClassifier(const onnx::ModelProto& model) {
+  for (int64_t dim : inputShape(model))
+    if (dim <= 0) throw Error("channels, height and width of the input must be fixed numbers");
+  const ShapeMap shapes = inferShapes(model);
+  for (const auto& node : model.graph().node()) checkOperands(node, shapes);
   int64_t classes = 0;
   std::set<std::string> seen;
   for (const auto& output : model.graph().output()) {
     if (!seen.insert(output.name()).second)
-      throw Error(text(name, ": output '", output.name(), "' is declared twice"));
+      throw Error(text("output '", output.name(), "' is declared twice"));
     const auto found = shapes.find(output.name());
-    if (found == shapes.end()) throw Error(text(name, ": nothing computes the output '", output.name(), "'"));
+    if (found == shapes.end()) throw Error(text("nothing computes the output '", output.name(), "'"));
     const Shape& shape = found->second;
     if (shape.size() != 2 || shape[0] != 1 || shape[1] < 1)
-      throw Error(
-          text(name, ": output '", output.name(), "' is ", toString(shape), ", expected 1 x classes"));
+      throw Error(text("output '", output.name(), "' is ", toString(shape), ", expected 1 x classes"));
     if (classes == 0) classes = shape[1];
     if (shape[1] != classes)
-      throw Error(text(name, ": output '", output.name(), "' has ", shape[1],
-                       " classes, the outputs before it have ", classes));
+      throw Error(text("output '", output.name(), "' has ", shape[1], " classes, the outputs before it have ",
+                       classes));
   }
 }
 
@@ -134,6 +146,27 @@ onnx::ModelProto parseUnchecked(const void* data, size_t size, const std::string
 onnx::ModelProto parseModel(const void* data, size_t size, const std::string& name) {
   onnx::ModelProto model = parseUnchecked(data, size, name);
   checkModel(model, name);
+  return model;
+}
+
+onnx::ModelProto parseStage(const void* data, size_t size, const std::string& name) {
+  onnx::ModelProto model = parseUnchecked(data, size, name);
+  for (const auto& tensor : model.graph().initializer()) checkTensor(tensor, name);
+  for (const auto& node : model.graph().node()) checkNode(node, name);
+  try {
+    onnx::checker::check_model(model);
+  } catch (const std::exception& error) {
+    throw Error(text(name, ": the ONNX checker refuses it: ", error.what()));
+  }
+  const ShapeMap shapes = recordedShapes(model);
+  const auto requireShape = [&](const std::string& tensor) {
+    if (!tensor.empty() && shapes.count(tensor) == 0)
+      throw Error(text(name, ": the shape of tensor '", tensor, "' is not recorded; the file is damaged"));
+  };
+  for (const auto& input : model.graph().input()) requireShape(input.name());
+  for (const auto& output : model.graph().output()) requireShape(output.name());
+  for (const auto& node : model.graph().node())
+    for (const auto& output : node.output()) requireShape(output);
   return model;
 }
 
@@ -187,6 +220,7 @@ void checkModel(const onnx::ModelProto& model, const std::string& name) {
   for (const auto& tensor : graph.initializer()) checkTensor(tensor, name);
   for (const auto& node : graph.node()) checkNode(node, name);
   if (model.functions_size() > 0) throw Error(text(name, ": holds model-local functions; inline them first"));
+  if (graph.output_size() == 0) throw Error(text(name, ": has no output; expected one for every exit"));
   if (inputName(model).empty())
     throw Error(
         text(name, ": must have exactly one input that is not an initializer, N x C x H x W of float32"));
@@ -194,13 +228,18 @@ void checkModel(const onnx::ModelProto& model, const std::string& name) {
   try {
     onnx::checker::check_model(model);
   } catch (const std::exception& error) {
-    throw Error(text(name, ": the ONNX checker refuses it: ", error.what()));
+    throw Error(text(name, ": the ONNX checker refuses it: ", onOneLine(error.what())));
   }
   for (const auto& input : graph.input())
     if (input.name() == inputName(model) &&
         input.type().tensor_type().elem_type() != onnx::TensorProto::FLOAT)
       throw Error(text(name, ": input '", input.name(), "' must be float32"));
-  checkClassifier(model, name);
+  try {
+    checkOpset(model);
+    checkClassifier(model);
+  } catch (const Error& error) {
+    throw Error(text(name, ": ", error.what()));
+  }
 }
 
 bool isEarlyExit(const onnx::ModelProto& model) {

@@ -47,7 +47,7 @@ ShapeMap inferShapes(const onnx::ModelProto& model, int64_t batch) {
     const onnx::ShapeInferenceOptions options(/*check_type=*/true, /*strict_mode=*/1, /*data_prop=*/true);
     onnx::shape_inference::InferShapes(copy, onnx::OpSchemaRegistry::Instance(), options);
   } catch (const std::exception& error) {
-    throw Error(text("the shapes of the graph do not fit together: ", error.what()));
+    throw Error(text("the shapes of the graph do not fit together: ", onOneLine(error.what())));
   }
   ShapeMap shapes = recordedShapes(copy);
   for (const auto& node : copy.graph().node())

@@ -52,9 +52,9 @@ void SelectLayer::forward(cv::InputArrayOfArrays inputBlobs, cv::OutputArrayOfAr
 
   const float* state = inputs[0].ptr<float>();
   for (int row = 0; row < outputs[0].size[0]; ++row) {
-    const int exit = static_cast<int>(state[row]);
-    if (!(state[row] >= 0) || exit >= static_cast<int>(rowScores_.size()))
+    if (!(state[row] >= 0 && state[row] < static_cast<float>(rowScores_.size())))
       fail(*this, text("row ", row, " has exit state ", state[row], ", expected 0 to ", rowScores_.size() - 1));
+    const int exit = static_cast<int>(state[row]);
     for (size_t i = 0; i <= static_cast<size_t>(exit); ++i) rowScores_[i] = inputs[i + 1].ptr<float>(row);
     graph::fuseScores(rowScores_.data(), exit, outputs[0].size[1], fusion_, scores_, outputs[0].ptr<float>(row));
   }

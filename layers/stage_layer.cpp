@@ -45,9 +45,10 @@ StageLayer::StageLayer(const cv::dnn::LayerParams& params) {
   try {
     engineKind_ = engine::engineFromName(engineName);
     layouts_ = readLayouts(layoutNames);
-    stage_ = graph::parseUnchecked(bytes.data(), bytes.size(), "attribute graph");
+    stage_ = graph::parseStage(bytes.data(), bytes.size(), "attribute graph");
     readPorts(layouts_);
-    macs_ = graph::modelMacs(stage_).total();
+    const graph::ShapeMap shapes = graph::recordedShapes(stage_);
+    for (const onnx::NodeProto& node : stage_.graph().node()) macs_ += graph::nodeMacs(node, shapes).total();
   } catch (const std::exception& error) {
     fail(*this, error.what());
   }
@@ -60,10 +61,7 @@ void StageLayer::readPorts(const std::vector<engine::Layout>& layouts) {
   std::set<std::string> constants;
   for (const onnx::TensorProto& tensor : stage_.graph().initializer()) constants.insert(tensor.name());
   const auto portOf = [&](const std::string& tensor, engine::Layout layout) {
-    const auto found = shapes.find(tensor);
-    if (found == shapes.end())
-      throw Error(text("the embedded graph does not record the shape of '", tensor, "'; the file is damaged"));
-    const graph::Shape& shape = found->second;
+    const graph::Shape& shape = shapes.at(tensor);
     if (shape.empty() || shape[0] != 1)
       throw Error(text("tensor '", tensor, "' of the embedded graph is ", graph::toString(shape), ", expected batch 1"));
     if ((shape.size() == 4) == (layout == engine::Layout::plain))
@@ -87,7 +85,7 @@ void StageLayer::readPorts(const std::vector<engine::Layout>& layouts) {
   if (inputs_.empty() || inputs_.size() != layouts.size())
     throw Error(text("the embedded graph has ", inputs_.size(), " inputs, input_layout names ", layouts.size()));
   for (const onnx::ValueInfoProto& value : stage_.graph().output()) {
-    const bool picture = shapes.count(value.name()) != 0 && shapes.at(value.name()).size() == 4;
+    const bool picture = shapes.at(value.name()).size() == 4;
     outputs_.push_back(portOf(value.name(), picture ? engine::Layout::nhwc : engine::Layout::plain));
   }
   if (outputs_.empty()) throw Error("the embedded graph has no output; the file is damaged");

@@ -11,6 +11,7 @@
 #include "graph/model_io.hpp"
 #include "graph/shapes.hpp"
 #include "layers/engine/layout.hpp"
+#include "layers/engine/opencv_dialect.hpp"
 #include "layers/engine/stage_engine.hpp"
 
 namespace rdi::engine {
@@ -81,7 +82,7 @@ class Runner {
 class OpenCvEngine : public StageEngine {
  public:
   OpenCvEngine(const onnx::ModelProto& stage, const std::vector<Layout>& inputLayouts)
-      : model_(graph::serialize(stage)) {
+      : model_(graph::serialize(inOpenCvDialect(stage))) {
     const graph::ShapeMap shapes = graph::recordedShapes(stage);
     std::set<std::string> constants;
     for (const onnx::TensorProto& tensor : stage.graph().initializer()) constants.insert(tensor.name());
