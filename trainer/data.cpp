@@ -145,8 +145,9 @@ ImageSet readIdx(const std::string& imagesPath, const std::string& labelsPath, i
 
 ImageSet DataSource::load(Split split) const {
   const std::string prefix = split == Split::train ? "train" : "t10k";
-  return readIdx(findFile(*this, prefix + "-images-idx3-ubyte"),
-                 findFile(*this, prefix + "-labels-idx1-ubyte"), static_cast<int64_t>(classNames.size()));
+  const std::string images = findFile(*this, prefix + "-images-idx3-ubyte");
+  const std::string labels = findFile(*this, prefix + "-labels-idx1-ubyte");
+  return readIdx(images, labels, static_cast<int64_t>(classNames.size()));
 }
 
 DataSource dataSource(const std::string& specification) {

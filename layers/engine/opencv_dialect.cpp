@@ -18,7 +18,7 @@ namespace rdi::engine {
 namespace {
 
 class Translator {
- public:
+public:
   explicit Translator(onnx::ModelProto& model, graph::ShapeMap shapes)
       : graph_(*model.mutable_graph()), shapes_(std::move(shapes)) {}
 
@@ -33,7 +33,7 @@ class Translator {
     }
   }
 
- private:
+private:
   /// Values of a constant input; empty when the node has no such input or it is no constant.
   std::vector<float> constant(const onnx::NodeProto& node, int input) const {
     if (input >= node.input_size()) return {};
@@ -58,12 +58,14 @@ class Translator {
   }
 
   void translateGemm(onnx::NodeProto& node) {
-    const onnx::TensorProto* tensor = node.input_size() < 2 ? nullptr : graph::findInitializer(graph_, node.input(1));
+    const onnx::TensorProto* tensor =
+        node.input_size() < 2 ? nullptr : graph::findInitializer(graph_, node.input(1));
     if (tensor == nullptr || tensor->dims_size() != 2 || graph::intAttribute(node, "transA", 0) != 0) return;
     const bool transposed = graph::intAttribute(node, "transB", 0) != 0;
     const size_t in = static_cast<size_t>(tensor->dims(transposed ? 1 : 0)),
                  out = static_cast<size_t>(tensor->dims(transposed ? 0 : 1));
-    const float alpha = graph::floatAttribute(node, "alpha", 1), beta = graph::floatAttribute(node, "beta", 1);
+    const float alpha = graph::floatAttribute(node, "alpha", 1),
+                beta = graph::floatAttribute(node, "beta", 1);
     std::vector<float> bias = constant(node, 2);
     if (transposed && alpha == 1 && beta == 1 && bias.size() == out) return;
     if (node.input_size() > 2 && bias.empty()) return;
@@ -76,7 +78,8 @@ class Translator {
     for (float& value : bias) value *= beta;
     const auto columns = static_cast<int64_t>(in), rows = static_cast<int64_t>(out);
     const std::string source = node.input(0);
-    const std::string newWeights = addConstant(node, "weights", graph::floatTensor("", {rows, columns}, weights));
+    const std::string newWeights =
+        addConstant(node, "weights", graph::floatTensor("", {rows, columns}, weights));
     const std::string newBias = addConstant(node, "bias", graph::floatTensor("", {rows}, bias));
     node.clear_input();
     for (const std::string& input : {source, newWeights, newBias}) node.add_input(input);
@@ -90,14 +93,16 @@ class Translator {
     if (source.size() != 4 || result.size() != 4) return;
     const graph::Window window = graph::windowOf(node, source, result, {1, 1});
     graph::setAttribute(node, "count_include_pad", int64_t{0});
-    if (window.padsBegin == std::array<int64_t, 2>{0, 0} && window.padsEnd == std::array<int64_t, 2>{0, 0}) return;
+    if (window.padsBegin == std::array<int64_t, 2>{0, 0} && window.padsEnd == std::array<int64_t, 2>{0, 0})
+      return;
     onnx::NodeProto* pad = graph_.add_node();
     pad->set_op_type("Pad");
     pad->set_name(node.name() + "_pad");
     pad->add_input(node.input(0));
     pad->add_input(addConstant(node, "pads",
-                               graph::intTensor("", {8}, {0, 0, window.padsBegin[0], window.padsBegin[1], 0, 0,
-                                                          window.padsEnd[0], window.padsEnd[1]})));
+                               graph::intTensor("", {8},
+                                                {0, 0, window.padsBegin[0], window.padsBegin[1], 0, 0,
+                                                 window.padsEnd[0], window.padsEnd[1]})));
     pad->add_output(node.output(0) + "_padded");
     node.set_input(0, pad->output(0));
     for (int i = node.attribute_size() - 1; i >= 0; --i) {

@@ -62,7 +62,9 @@ std::string messageOf(const std::function<void()>& action) {
   return "no error";
 }
 
-bool mentions(const std::string& message, const std::string& part) { return message.find(part) != std::string::npos; }
+bool mentions(const std::string& message, const std::string& part) {
+  return message.find(part) != std::string::npos;
+}
 
 TEST(EarlyExitLayer, SureRowsLeaveAndUnsureOnesStay) {
   EarlyExitLayer gate(gateParams(0, false, 0.3f));
@@ -176,8 +178,14 @@ TEST(EarlyExitLayer, RefusesInputsOfOtherShapes) {
   EarlyExitLayer gate(gateParams(1, false, 0.5f));
   const cv::Mat scores = rows({{0.8f, 0.2f}}), state = rows({{-1}});
   EXPECT_TRUE(mentions(messageOf([&] { run(gate, {scores, scores}); }), "2 inputs, expected 3"));
-  EXPECT_TRUE(mentions(messageOf([&] { run(gate, {scores, rows({{1, 2, 3}}), state}); }), "input 2 is 1x3, expected 1x2"));
-  EXPECT_TRUE(mentions(messageOf([&] { run(gate, {scores, scores, scores}); }), "input 3 is 1x2, expected 1x1"));
+  EXPECT_TRUE(mentions(messageOf([&] {
+                         run(gate, {scores, rows({{1, 2, 3}}), state});
+                       }),
+                       "input 2 is 1x3, expected 1x2"));
+  EXPECT_TRUE(mentions(messageOf([&] {
+                         run(gate, {scores, scores, scores});
+                       }),
+                       "input 3 is 1x2, expected 1x1"));
 }
 
 LayerParams selectParams(const char* fusion, const char* scores) {

@@ -29,14 +29,16 @@ onnx::ModelProto zooModel(const std::string& architecture) {
       const float scale = std::sqrt(1.5f * static_cast<float>(shape[0]) / static_cast<float>(values.size()));
       for (float& value : values) value = scale * normal(random);
     } else {
-      for (float& value : values) value += 0.05f * std::abs(normal(random));  // scales, shifts, means, variances
+      for (float& value : values)
+        value += 0.05f * std::abs(normal(random));  // scales, shifts, means, variances
     }
     tensor = graph::floatTensor(tensor.name(), shape, values);
   }
   return model;
 }
 
-onnx::ModelProto earlyExitModel(const onnx::ModelProto& model, graph::ExitRule rule, const std::string& engine) {
+onnx::ModelProto earlyExitModel(const onnx::ModelProto& model, graph::ExitRule rule,
+                                const std::string& engine) {
   if (rule.thresholds.empty())
     rule.thresholds.assign(graph::exitNames(model).size() - 1, -std::numeric_limits<float>::infinity());
   graph::EarlyExitOptions options;
@@ -52,7 +54,8 @@ cv::dnn::Net load(const onnx::ModelProto& model) {
 
 cv::Mat pictures(const onnx::ModelProto& model, int count, uint32_t seed) {
   const graph::Shape shape = graph::inputShape(model);
-  cv::Mat blob({count, static_cast<int>(shape[0]), static_cast<int>(shape[1]), static_cast<int>(shape[2])}, CV_32F);
+  cv::Mat blob({count, static_cast<int>(shape[0]), static_cast<int>(shape[1]), static_cast<int>(shape[2])},
+               CV_32F);
   std::mt19937 random(seed);
   std::uniform_real_distribution<float> uniform(0, 1);
   std::generate(blob.ptr<float>(), blob.ptr<float>() + blob.total(), [&] { return uniform(random); });

@@ -40,13 +40,13 @@ cv::Ptr<Type> layerOf(const cv::dnn::Net& net, const std::string& node) {
 
 /// Restores cv::setNumThreads when it goes.
 class Threads {
- public:
+public:
   explicit Threads(int count) : before_(cv::getNumThreads()) { cv::setNumThreads(count); }
   ~Threads() { cv::setNumThreads(before_); }
   Threads(const Threads&) = delete;
   Threads& operator=(const Threads&) = delete;
 
- private:
+private:
   int before_;
 };
 

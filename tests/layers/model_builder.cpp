@@ -74,8 +74,8 @@ std::string ModelBuilder::add(const std::string& type, const std::vector<std::st
   return node->output(0);
 }
 
-std::string ModelBuilder::conv(const std::string& from, int64_t in, int64_t out, int64_t kernel, int64_t stride,
-                               int64_t pad, int64_t groups) {
+std::string ModelBuilder::conv(const std::string& from, int64_t in, int64_t out, int64_t kernel,
+                               int64_t stride, int64_t pad, int64_t groups) {
   const std::string result = add("Conv", {from, weights({out, in / groups, kernel, kernel}), weights({out})});
   graph::setAttribute(node(), "kernel_shape", std::vector<int64_t>{kernel, kernel});
   graph::setAttribute(node(), "strides", std::vector<int64_t>{stride, stride});
@@ -99,7 +99,8 @@ onnx::ModelProto ModelBuilder::classifier(const std::vector<std::string>& output
   }
   const graph::ShapeMap shapes = shapesOf(model);
   model.mutable_graph()->clear_output();
-  for (const std::string& name : outputs) describe(model.mutable_graph()->add_output(), name, shapes.at(name));
+  for (const std::string& name : outputs)
+    describe(model.mutable_graph()->add_output(), name, shapes.at(name));
   return model;
 }
 

@@ -16,7 +16,7 @@ namespace rdi::test {
 
 /// Writes small ONNX graphs (opset 11) for tests, with reproducible random weights.
 class ModelBuilder {
- public:
+public:
   ModelBuilder();
 
   std::string input(const std::string& name, const graph::Shape& shape);
@@ -40,7 +40,7 @@ class ModelBuilder {
   /// The graph with these outputs, as a multi-exit model has it.
   onnx::ModelProto classifier(const std::vector<std::string>& outputs) const;
 
- private:
+private:
   std::string fresh(const std::string& stem);
 
   onnx::ModelProto model_;

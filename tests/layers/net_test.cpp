@@ -45,7 +45,8 @@ std::vector<float> exitsTaken(cv::dnn::Net& net, const cv::Mat& blob) {
 }
 
 /// Thresholds by which about equally many of the rows leave at each exit.
-std::vector<float> spreadingThresholds(const onnx::ModelProto& model, const cv::Mat& blob, const graph::ExitRule& rule) {
+std::vector<float> spreadingThresholds(const onnx::ModelProto& model, const cv::Mat& blob,
+                                       const graph::ExitRule& rule) {
   const std::vector<std::string> names = graph::exitNames(model);
   std::vector<int> left(static_cast<size_t>(blob.size[0]));
   for (size_t i = 0; i < left.size(); ++i) left[i] = static_cast<int>(i);
@@ -71,7 +72,7 @@ std::vector<float> spreadingThresholds(const onnx::ModelProto& model, const cv::
 }
 
 class Nets : public testing::TestWithParam<std::string> {
- protected:
+protected:
   static void SetUpTestSuite() { registerLayerTypes(); }
 };
 
@@ -82,7 +83,8 @@ TEST_P(Nets, EveryForcedExitAgreesWithItsStaticNetInOpenCv) {
   cv::dnn::Net net = load(test::earlyExitModel(model));
   for (size_t exit = 0; exit < names.size(); ++exit) {
     for (size_t i = 0; i + 1 < names.size(); ++i)
-      net.setParam("onnx_node!gate_" + names[i], 0, cv::Mat(1, 1, CV_32F, cv::Scalar(i == exit ? kInfinity : -kInfinity)));
+      net.setParam("onnx_node!gate_" + names[i], 0,
+                   cv::Mat(1, 1, CV_32F, cv::Scalar(i == exit ? kInfinity : -kInfinity)));
     cv::dnn::Net reference = load(graph::buildStatic(model, names[exit]));
     const std::vector<float> expected = valuesOf(forward(reference, blob));
     EXPECT_LE(test::relativeDifference(expected, valuesOf(forward(net, blob))), kTolerance) << names[exit];
@@ -93,8 +95,10 @@ TEST_P(Nets, EveryForcedExitAgreesWithItsStaticNetInOpenCv) {
 TEST_P(Nets, TheOpenCvEngineGivesTheSameAnswers) {
   const onnx::ModelProto model = test::zooModel(GetParam());
   const cv::Mat blob = pictures(model, 3);
-  cv::dnn::Net ours = load(test::earlyExitModel(model, {}, "auto")), theirs = load(test::earlyExitModel(model, {}, "opencv"));
-  EXPECT_LE(test::relativeDifference(valuesOf(forward(theirs, blob)), valuesOf(forward(ours, blob))), kTolerance);
+  cv::dnn::Net ours = load(test::earlyExitModel(model, {}, "auto")),
+               theirs = load(test::earlyExitModel(model, {}, "opencv"));
+  EXPECT_LE(test::relativeDifference(valuesOf(forward(theirs, blob)), valuesOf(forward(ours, blob))),
+            kTolerance);
 }
 
 TEST_P(Nets, OnlyUndecidedRowsOfAMixedBatchAreComputedAndEachEqualsItsBatchOfOne) {
@@ -126,7 +130,8 @@ TEST_P(Nets, OnlyUndecidedRowsOfAMixedBatchAreComputedAndEachEqualsItsBatchOfOne
       EXPECT_EQ(exitsTaken(net, blob), exitAlone);
       const cv::Mat scores = forward(net, blob);
       for (int i = 0; i < kRows; ++i)
-        EXPECT_EQ(valuesOf(row(scores, i)), alone[static_cast<size_t>(i)]) << "row " << i << ", " << threadCount << " threads";
+        EXPECT_EQ(valuesOf(row(scores, i)), alone[static_cast<size_t>(i)])
+            << "row " << i << ", " << threadCount << " threads";
       for (size_t exit = 0; exit < names.size(); ++exit) {
         const auto left = std::count_if(exitAlone.begin(), exitAlone.end(),
                                         [&](float taken) { return taken >= static_cast<float>(exit); });
@@ -134,11 +139,13 @@ TEST_P(Nets, OnlyUndecidedRowsOfAMixedBatchAreComputedAndEachEqualsItsBatchOfOne
         EXPECT_EQ(classifier->computedRows(), left) << names[exit];
         const std::string stage = "onnx_node!stage" + std::to_string(exit + 1);
         if (net.getLayerId(stage) < 0) continue;
-        EXPECT_EQ(net.getLayer(net.getLayerId(stage)).dynamicCast<StageLayer>()->computedRows(), left) << stage;
+        EXPECT_EQ(net.getLayer(net.getLayerId(stage)).dynamicCast<StageLayer>()->computedRows(), left)
+            << stage;
       }
       if (engine != "auto") continue;
       for (const int one : {0, 17, 63})
-        EXPECT_EQ(valuesOf(forward(net, row(blob, one))), alone[static_cast<size_t>(one)]) << threadCount << " threads";
+        EXPECT_EQ(valuesOf(forward(net, row(blob, one))), alone[static_cast<size_t>(one)])
+            << threadCount << " threads";
     }
   }
 }
@@ -148,12 +155,14 @@ TEST_P(Nets, FlopsAreThoseOfTheFullPass) {
   const onnx::ModelProto early = test::earlyExitModel(model);
   cv::dnn::Net net = load(early);
   const graph::Shape shape = graph::inputShape(model);
-  const cv::dnn::MatShape input{3, static_cast<int>(shape[0]), static_cast<int>(shape[1]), static_cast<int>(shape[2])};
+  const cv::dnn::MatShape input{3, static_cast<int>(shape[0]), static_cast<int>(shape[1]),
+                                static_cast<int>(shape[2])};
   int64_t macs = 0;
   for (const onnx::NodeProto& node : early.graph().node())
     for (const onnx::AttributeProto& attribute : node.attribute())
       if (attribute.name() == "graph")
-        macs += graph::modelMacs(graph::parseUnchecked(attribute.s().data(), attribute.s().size(), "stage")).total();
+        macs += graph::modelMacs(graph::parseUnchecked(attribute.s().data(), attribute.s().size(), "stage"))
+                    .total();
   EXPECT_GT(macs, 0);
   EXPECT_EQ(net.getFLOPS(input), 3 * 2 * macs);
 }
@@ -165,7 +174,7 @@ INSTANTIATE_TEST_SUITE_P(Zoo, Nets, testing::ValuesIn(zoo::architectures()), [](
 });
 
 class Net : public testing::Test {
- protected:
+protected:
   static void SetUpTestSuite() { registerLayerTypes(); }
 
   onnx::ModelProto model_ = test::zooModel("rdi-smallcnn");
@@ -182,7 +191,9 @@ std::string messageOf(const Action& action) {
   return "no error";
 }
 
-bool mentions(const std::string& message, const std::string& part) { return message.find(part) != std::string::npos; }
+bool mentions(const std::string& message, const std::string& part) {
+  return message.find(part) != std::string::npos;
+}
 
 onnx::NodeProto& nodeOf(onnx::ModelProto& model, const std::string& name) {
   for (onnx::NodeProto& node : *model.mutable_graph()->mutable_node())
@@ -260,9 +271,11 @@ TEST_F(Net, OneExitAloneIsTheStaticNet) {
   graph::EarlyExitOptions options;
   options.exits = {"main"};
   options.rule = graph::ExitRule();
-  cv::dnn::Net net = load(graph::buildEarlyExit(model_, options)), reference = load(graph::buildStatic(model_, "main"));
+  cv::dnn::Net net = load(graph::buildEarlyExit(model_, options)),
+               reference = load(graph::buildStatic(model_, "main"));
   const cv::Mat blob = pictures(model_, 2);
-  EXPECT_LE(test::relativeDifference(valuesOf(forward(reference, blob)), valuesOf(forward(net, blob))), kTolerance);
+  EXPECT_LE(test::relativeDifference(valuesOf(forward(reference, blob)), valuesOf(forward(net, blob))),
+            kTolerance);
   EXPECT_EQ(exitsTaken(net, blob), (std::vector<float>{0, 0}));
 }
 
@@ -271,23 +284,36 @@ TEST_F(Net, SeveralTensorsMayCrossACut) {
   const std::string x = builder.input("input", {1, 3, 8, 8});
   const std::string a = builder.add("Relu", {builder.conv(x, 3, 6, 3, 1, 1)});
   const std::string b = builder.add("Relu", {builder.conv(x, 3, 6, 3, 2, 1)});
-  const std::string first = builder.gemm(builder.add("Flatten", {builder.add("GlobalAveragePool", {a})}), 6, 4);
+  const std::string first =
+      builder.gemm(builder.add("Flatten", {builder.add("GlobalAveragePool", {a})}), 6, 4);
   const std::string pooled = builder.add("Flatten", {builder.add("GlobalAveragePool", {b})});
-  const std::string second = builder.gemm(builder.add("Add", {pooled, builder.add("Flatten", {builder.add("GlobalAveragePool", {builder.conv(a, 6, 6, 1)})})}), 6, 4);
-  const std::string last = builder.gemm(builder.add("Mul", {pooled, builder.add("Flatten", {builder.add("GlobalAveragePool", {builder.add("Relu", {builder.conv(a, 6, 6, 3)})})})}), 6, 4);
+  const std::string second = builder.gemm(
+      builder.add(
+          "Add",
+          {pooled, builder.add("Flatten", {builder.add("GlobalAveragePool", {builder.conv(a, 6, 6, 1)})})}),
+      6, 4);
+  const std::string last = builder.gemm(
+      builder.add(
+          "Mul",
+          {pooled, builder.add("Flatten", {builder.add("GlobalAveragePool",
+                                                       {builder.add("Relu", {builder.conv(a, 6, 6, 3)})})})}),
+      6, 4);
   const onnx::ModelProto model = builder.classifier({first, second, last});
   cv::dnn::Net net = load(test::earlyExitModel(model));
   const cv::Mat blob = pictures(model, 3);
   for (size_t exit = 0; exit < 3; ++exit) {
     const std::string name = graph::exitNames(model)[exit];
     if (exit < 2) {
-      net.setParam("onnx_node!gate_" + first, 0, cv::Mat(1, 1, CV_32F, cv::Scalar(exit == 0 ? kInfinity : -kInfinity)));
+      net.setParam("onnx_node!gate_" + first, 0,
+                   cv::Mat(1, 1, CV_32F, cv::Scalar(exit == 0 ? kInfinity : -kInfinity)));
       net.setParam("onnx_node!gate_" + second, 0, cv::Mat(1, 1, CV_32F, cv::Scalar(kInfinity)));
     } else {
       net.setParam("onnx_node!gate_" + second, 0, cv::Mat(1, 1, CV_32F, cv::Scalar(-kInfinity)));
     }
     cv::dnn::Net reference = load(graph::buildStatic(model, name));
-    EXPECT_LE(test::relativeDifference(valuesOf(forward(reference, blob)), valuesOf(forward(net, blob))), kTolerance) << name;
+    EXPECT_LE(test::relativeDifference(valuesOf(forward(reference, blob)), valuesOf(forward(net, blob))),
+              kTolerance)
+        << name;
   }
 }
 
@@ -297,7 +323,8 @@ TEST_F(Net, SaysWhatIsWrongWithABlob) {
     return messageOf([&] { forward(net, cv::Mat(shape, CV_32F, cv::Scalar(0))); });
   };
   std::string message = withShape({1, 3, 28, 28});
-  EXPECT_TRUE(mentions(message, "RdiStage 'onnx_node!stage1'") && mentions(message, "1x3x28x28") && mentions(message, "Nx1x28x28"))
+  EXPECT_TRUE(mentions(message, "RdiStage 'onnx_node!stage1'") && mentions(message, "1x3x28x28") &&
+              mentions(message, "Nx1x28x28"))
       << message;
   message = withShape({2, 1, 32, 28});
   EXPECT_TRUE(mentions(message, "2x1x32x28") && mentions(message, "Nx1x28x28")) << message;
@@ -320,7 +347,8 @@ TEST_F(Net, SaysWhatIsWrongWithAStage) {
   EXPECT_TRUE(mentions(with("input_layout", "chwn"), "chwn"));
   EXPECT_TRUE(mentions(with("input_layout", "nhwc,nhwc"), "input_layout"));
   std::string bytes;
-  for (const onnx::AttributeProto& attribute : nodeOf(const_cast<onnx::ModelProto&>(early), "stage1").attribute())
+  for (const onnx::AttributeProto& attribute :
+       nodeOf(const_cast<onnx::ModelProto&>(early), "stage1").attribute())
     if (attribute.name() == "graph") bytes = attribute.s();
   for (const size_t length : {size_t{0}, size_t{1}, size_t{10}, bytes.size() / 2, bytes.size() - 1}) {
     const std::string message = with("graph", bytes.substr(0, length));

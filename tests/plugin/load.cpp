@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: the rdi authors
 
-// plugin_load FOLDER [LIBRDI]: opens the library, if it is not preloaded, and runs an early-exit net with nothing but
-// OpenCV. Fails when an answer differs from the static net's, or when anything was printed on the way.
+// plugin_load FOLDER [LIBRDI]: opens the library, if it is not preloaded, and runs an early-exit net with
+// nothing but OpenCV. Fails when an answer differs from the static net's, or when anything was printed on the
+// way.
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <unistd.h>
@@ -18,7 +19,7 @@ namespace {
 
 /// Sends standard output and error to a file for its lifetime.
 class Captured {
- public:
+public:
   Captured() : file_(std::tmpfile()) {
     for (int i = 0; i < 2; ++i) {
       saved_[i] = dup(i + 1);
@@ -37,7 +38,7 @@ class Captured {
     return result;
   }
 
- private:
+private:
   void restore() {
     std::fflush(nullptr);
     for (int i = 0; i < 2; ++i)
@@ -68,7 +69,8 @@ void run(const std::string& folder, const char* library) {
     dlclose(handle);  // the layers must stay
   }
   cv::dnn::Net net = cv::dnn::readNet(folder + "/early.onnx");
-  cv::dnn::Net whole = cv::dnn::readNet(folder + "/static.onnx"), first = cv::dnn::readNet(folder + "/exit1.onnx");
+  cv::dnn::Net whole = cv::dnn::readNet(folder + "/static.onnx"),
+               first = cv::dnn::readNet(folder + "/exit1.onnx");
   cv::Mat blob({3, 1, 28, 28}, CV_32F);
   cv::randu(blob, 0, 1);
   requireEqual(forward(whole, blob), forward(net, blob));

@@ -30,10 +30,12 @@ std::string messageOf(const Action& action) {
   return "no error";
 }
 
-bool mentions(const std::string& message, const std::string& part) { return message.find(part) != std::string::npos; }
+bool mentions(const std::string& message, const std::string& part) {
+  return message.find(part) != std::string::npos;
+}
 
 class Plugin : public testing::Test {
- protected:
+protected:
   onnx::ModelProto model_ = test::zooModel("rdi-smallcnn");
 };
 

@@ -81,7 +81,8 @@ TEST(Buffers, TensorsThatAreAliveTogetherNeverOverlap) {
     for (size_t i = 1; i < program.operations.size(); ++i) {
       if (below(3) == 0) program.operations[i].sources.push_back(below(static_cast<int>(i)));
       const int addend = below(static_cast<int>(i) + 1);
-      if (below(2) == 0 && sizes[static_cast<size_t>(addend)] == sizes[i + 1]) program.operations[i].addend = addend;
+      if (below(2) == 0 && sizes[static_cast<size_t>(addend)] == sizes[i + 1])
+        program.operations[i].addend = addend;
     }
     const BufferPlan plan = engine::planBuffers(program);
 
@@ -97,7 +98,8 @@ TEST(Buffers, TensorsThatAreAliveTogetherNeverOverlap) {
       const Place& place = plan.places[static_cast<size_t>(tensor)];
       if (place.storage != Storage::arena) return true;
       const auto begin = owner.begin() + static_cast<long>(place.offset);
-      return std::all_of(begin, begin + sizes[static_cast<size_t>(tensor)] * 4, [&](int one) { return one == tensor; });
+      return std::all_of(begin, begin + sizes[static_cast<size_t>(tensor)] * 4,
+                         [&](int one) { return one == tensor; });
     };
     for (const Operation& operation : program.operations) {
       if (operation.addend >= 0) {

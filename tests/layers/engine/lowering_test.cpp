@@ -106,8 +106,8 @@ std::vector<onnx::ModelProto> singleNodeStages() {
     stages.push_back(builder.stage({y}));
   };
   const auto nothing = [](onnx::NodeProto&) {};
-  for (const std::string type : {"Relu", "Sigmoid", "Tanh", "Elu", "LeakyRelu", "Softmax", "Flatten", "Erf", "Neg", "Abs",
-                                 "GlobalAveragePool", "GlobalMaxPool", "Identity", "Softplus"})
+  for (const std::string type : {"Relu", "Sigmoid", "Tanh", "Elu", "LeakyRelu", "Softmax", "Flatten", "Erf",
+                                 "Neg", "Abs", "GlobalAveragePool", "GlobalMaxPool", "Identity", "Softplus"})
     unary(type, {1, 4, 3, 3}, nothing);
   for (const std::string type : {"Relu", "Softmax", "Flatten"}) unary(type, {1, 4}, nothing);
   for (const int64_t dilation : {1, 2})
@@ -121,7 +121,8 @@ std::vector<onnx::ModelProto> singleNodeStages() {
       graph::setAttribute(node, "auto_pad", pads);
     });
   for (const std::vector<int64_t>& axes : {std::vector<int64_t>{2, 3}, {-2, -1}, {1}, {2}})
-    unary("ReduceMean", {1, 4, 3, 3}, [&](onnx::NodeProto& node) { graph::setAttribute(node, "axes", axes); });
+    unary("ReduceMean", {1, 4, 3, 3},
+          [&](onnx::NodeProto& node) { graph::setAttribute(node, "axes", axes); });
   for (const int64_t axis : {1, 2, -3})
     for (const int64_t repeat : {1, 3}) {
       ModelBuilder builder;
@@ -133,8 +134,12 @@ std::vector<onnx::ModelProto> singleNodeStages() {
   for (const graph::Shape& shape : {graph::Shape{1, 4, 3, 3}, {4, 1, 1}, {1}, {3}, {1, 1, 3, 1}}) {
     ModelBuilder builder;
     const std::string x = builder.input("x", {1, 4, 3, 3});
-    stages.push_back(builder.stage({builder.add("Mul", {x, builder.constant(shape, std::vector<float>(
-        static_cast<size_t>(shape.size() == 1 ? shape[0] : shape.size() == 3 ? 4 : shape[1] == 4 ? 36 : 3), 2.0f))})}));
+    stages.push_back(builder.stage({builder.add(
+        "Mul", {x, builder.constant(shape, std::vector<float>(static_cast<size_t>(shape.size() == 1 ? shape[0]
+                                                                                  : shape.size() == 3 ? 4
+                                                                                  : shape[1] == 4     ? 36
+                                                                                                      : 3),
+                                                              2.0f))})}));
   }
   {
     ModelBuilder builder;
@@ -150,8 +155,8 @@ TEST(Lowering, AgreesWithTheTableOnEveryStage) {
     const bool picture = graph::recordedShapes(stage).at("x").size() == 4;
     const std::string reason = graph::whyNotOneDnn(stage);
     const std::string message = messageOf(stage, {picture ? Layout::nhwc : Layout::plain});
-    EXPECT_EQ(reason.empty(), message.empty()) << stage.graph().node(0).op_type() << ": table says '" << reason
-                                               << "', lowering says '" << message << "'";
+    EXPECT_EQ(reason.empty(), message.empty()) << stage.graph().node(0).op_type() << ": table says '"
+                                               << reason << "', lowering says '" << message << "'";
     ++(reason.empty() ? accepted : refused);
   }
   EXPECT_GT(refused, 8);
@@ -162,9 +167,11 @@ TEST(Lowering, SaysSoWhenRecordedShapesContradictEachOther) {
   ModelBuilder builder;
   const std::string x = builder.input("x", {1, 3, 8, 8});
   onnx::ModelProto stage = builder.stage({builder.conv(x, 3, 4, 3)});
-  auto* dim = stage.mutable_graph()->mutable_output(0)->mutable_type()->mutable_tensor_type()->mutable_shape();
+  auto* dim =
+      stage.mutable_graph()->mutable_output(0)->mutable_type()->mutable_tensor_type()->mutable_shape();
   dim->mutable_dim(2)->set_dim_value(9);
-  EXPECT_NE(messageOf(stage, {Layout::nhwc}).find("shapes recorded"), std::string::npos) << messageOf(stage, {Layout::nhwc});
+  EXPECT_NE(messageOf(stage, {Layout::nhwc}).find("shapes recorded"), std::string::npos)
+      << messageOf(stage, {Layout::nhwc});
   dim->mutable_dim(2)->set_dim_value(6);
   dim->mutable_dim(1)->set_dim_value(5);
   EXPECT_NE(messageOf(stage, {Layout::nhwc}).find("damaged"), std::string::npos);
