@@ -124,6 +124,7 @@ void namingTheFile(const std::string& name, const Body& body) {
 void checkClassifier(const onnx::ModelProto& model) {
   for (int64_t dim : inputShape(model))
     if (dim <= 0) throw Error("channels, height and width of the input must be fixed numbers");
+  checkSize(inputName(model), inputShape(model));
   const ShapeMap shapes = inferShapes(model);
   checkAllOperands(model, shapes);
   int64_t classes = 0;

@@ -12,6 +12,8 @@ namespace {
 constexpr int64_t kLargestWindow = int64_t{1}
                                    << 20;  // far above any picture; keeps sums of pads and strides in range
 
+constexpr int64_t kLargestTensor = int64_t{1} << 28;  // 1 GiB; keeps counts of multiplications in range
+
 std::string where(const onnx::NodeProto& node) {
   return text("node '", node.name(), "' (", node.op_type(), ")");
 }
@@ -90,9 +92,18 @@ void checkOperands(const onnx::NodeProto& node, const ShapeMap& shapes) {
   if (op == "Gemm") checkGemm(node, shapes);
   for (const auto& output : node.output()) {
     const auto found = shapes.find(output);
-    if (found == shapes.end()) continue;
-    for (const int64_t dim : found->second)
-      if (dim < 1) throw Error(text(where(node), " gives an empty tensor, ", toString(found->second)));
+    if (found != shapes.end()) checkSize(output, found->second);
+  }
+}
+
+void checkSize(const std::string& tensor, const Shape& shape) {
+  int64_t count = 1;
+  for (const int64_t dim : shape) {
+    if (dim < 1) throw Error(text("tensor '", tensor, "' is empty: ", toString(shape)));
+    if (dim > kLargestTensor / count)
+      throw Error(text("tensor '", tensor, "' is ", toString(shape), ", which is more than ", kLargestTensor,
+                       " values for one input"));
+    count *= dim;
   }
 }
 

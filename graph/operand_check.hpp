@@ -15,7 +15,10 @@ void checkWindowAttributes(const onnx::NodeProto& node);
 
 /// Throws rdi::Error naming node and operator when operands do not fit each other where ONNX's shape
 /// inference does not look: channels and groups of Conv, inner dimension and bias of Gemm and MatMul,
-/// parameters of BatchNormalization, and results without any element.
+/// parameters of BatchNormalization, and results that checkSize refuses.
 void checkOperands(const onnx::NodeProto& node, const ShapeMap& shapes);
+
+/// Throws rdi::Error naming the tensor when it is empty or larger than 2^28 values for one input.
+void checkSize(const std::string& tensor, const Shape& shape);
 
 }  // namespace rdi::graph

@@ -192,12 +192,12 @@ void damageTensor(onnx::TensorProto& tensor, Engine& engine) {
     case 1:
       tensor.set_data_type(static_cast<int>(below(engine, 18)));
       break;
-    case 2: {  // another shape of the same number of values
-      int64_t count = 1;
-      for (const int64_t dim : tensor.dims()) count *= dim;
+    case 2: {              // another shape of the same number of values
+      uint64_t count = 1;  // an earlier damage may have made it wrap
+      for (const int64_t dim : tensor.dims()) count *= static_cast<uint64_t>(dim);
       tensor.clear_dims();
       if (below(engine, 2)) tensor.add_dims(1);
-      tensor.add_dims(count);
+      tensor.add_dims(static_cast<int64_t>(count));
       break;
     }
     default:

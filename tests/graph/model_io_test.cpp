@@ -123,6 +123,7 @@ TEST(CheckModel, RefusesWhatIsNoClassifierWithExits) {
       {"fixed", [&](auto& model) { dims(model).mutable_dim(2)->set_dim_param("H"); }},
       {"fixed", [&](auto& model) { dims(model).mutable_dim(3)->set_dim_value(0); }},
       {"fixed", [&](auto& model) { dims(model).mutable_dim(3)->set_dim_value(-8); }},
+      {"values", [&](auto& model) { dims(model).mutable_dim(3)->set_dim_value(int64_t{1} << 40); }},
       {"channels", [&](auto& model) { dims(model).mutable_dim(1)->set_dim_value(5); }},
       {"output", [](auto& model) { model.mutable_graph()->clear_output(); }},
       {"", [](auto& model) { model.mutable_graph()->mutable_output(0)->set_name("nobody"); }},
