@@ -28,7 +28,6 @@ Evaluator::Evaluator(const onnx::ModelProto& model, const ImageSet& images, cons
   if (options.limit < 0) throw Error(text("--limit: found ", options.limit, ", expected 1 or more images"));
   const torch::Device device = useDevice(options.device, options.threads);
   GraphModuleOptions moduleOptions;
-  moduleOptions.channelsLast = true;
   moduleOptions.logProbabilities = givesProbabilities(model);
   auto module = std::make_shared<GraphModule>(model, moduleOptions);
   module->to(device);

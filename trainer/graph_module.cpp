@@ -170,7 +170,7 @@ std::vector<torch::Tensor> GraphModule::forward(const torch::Tensor& images, con
   for (size_t k = 0; k < outputs_.size(); ++k) {
     if ((exits & onlyExit(k)) == 0) continue;
     scores[k] = slots[static_cast<size_t>(outputs_[k])];
-    if (scores[k].scalar_type() != torch::kFloat32) scores[k] = scores[k].to(torch::kFloat32);
+    if (scores[k].scalar_type() == torch::kBFloat16) scores[k] = scores[k].to(torch::kFloat32);
     if (options_.logProbabilities) scores[k] = torch::log(torch::clamp_min(scores[k], 1e-12));
   }
   return scores;

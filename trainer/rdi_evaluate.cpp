@@ -33,8 +33,7 @@ constexpr int64_t kUsualHeldOut = 5000;
 
 struct Arguments {
   std::string model, data;
-  std::string attack = "none";
-  std::string attackLoss = "average";
+  std::string attack, attackLoss;
   AttackOptions attackOptions;
   EvaluatorOptions evaluator;
   std::string json;
@@ -52,12 +51,11 @@ void declareCommon(CLI::App& app, Arguments& a) {
   app.add_option("MODEL", a.model, "Multi-exit ONNX file");
   app.add_option("--data", a.data, "mnist:FOLDER or fashion-mnist[:FOLDER]");
   app.add_option("--attack", a.attack, "none, pgd or fgsm (one step as long as the radius)")
-      ->check(CLI::IsMember({"none", "pgd", "fgsm"}))
-      ->capture_default_str();
-  app.add_option("--attack-loss", a.attackLoss,
-                 "Whose loss the attack climbs: average, single:K, main, own, max-average; all = each single "
-                 "and average")
-      ->capture_default_str();
+      ->check(CLI::IsMember({"none", "pgd", "fgsm"}));
+  app.add_option(
+      "--attack-loss", a.attackLoss,
+      "Whose loss the attack climbs: average (default), single:K, main, own, max-average, or all: each "
+      "single one and the average");
   addAttackOptions(app, a.attackOptions, "--steps");
   app.add_option("--limit", a.evaluator.limit, "Look at so many images only; 0 = all")->capture_default_str();
   app.add_option("--batch-size", a.evaluator.batchSize, "Images at a time")->capture_default_str();
@@ -67,9 +65,12 @@ void declareCommon(CLI::App& app, Arguments& a) {
   app.add_option("--json", a.json, "Write the results to this file too");
 }
 
-void requireModelAndData(const Arguments& a) {
+void checkUsage(Arguments& a) {
   if (a.model.empty()) throw CLI::RequiredError("MODEL");
   if (a.data.empty()) throw CLI::RequiredError("--data");
+  // Whoever says which loss an attack climbs wants to attack.
+  if (a.attack.empty()) a.attack = a.attackLoss.empty() ? "none" : "pgd";
+  if (a.attackLoss.empty()) a.attackLoss = "average";
 }
 
 // Before hours of work, not after them.
@@ -234,8 +235,8 @@ int evaluate(const Arguments& a) {
 // Images that were not trained on: as many as the recipe in the file says were held out.
 int64_t heldOutCount(const Arguments& a, const Subject& subject) {
   const nlohmann::json& recipe = subject.metadata.recipe;
-  const bool isKnown = recipe.is_object() && recipe.contains("heldOut") &&
-                       recipe["heldOut"].is_number_integer() &&
+  const bool isKnown = recipe.is_object() && recipe.contains("held_out") &&
+                       recipe["held_out"].is_number_integer() &&
                        recipe.value("data", subject.source.name) == subject.source.name;
   if (!isKnown) {
     std::fprintf(
@@ -245,7 +246,7 @@ int64_t heldOutCount(const Arguments& a, const Subject& subject) {
         a.model.c_str());
     return a.heldOut > 0 ? a.heldOut : kUsualHeldOut;
   }
-  const auto recorded = recipe["heldOut"].get<int64_t>();
+  const auto recorded = recipe["held_out"].get<int64_t>();
   if (recorded < 1)
     throw Error(text(a.model, ": was trained on all images, none is left to choose thresholds on"));
   if (a.heldOut > recorded)
@@ -316,7 +317,7 @@ int main(int argc, char** argv) {
   choose->add_option("--held-out", arguments.heldOut, "Last images of the training set to use");
   choose->add_option("-o,--output", arguments.output, "Write the model here instead of in place");
 
-  app.callback([&] { requireModelAndData(arguments); });
+  app.callback([&] { checkUsage(arguments); });
   return runProgram(app, "rdi-evaluate", argc, argv,
                     [&] { return choose->parsed() ? calibrate(arguments) : evaluate(arguments); });
 }

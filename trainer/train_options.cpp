@@ -10,20 +10,57 @@
 
 namespace rdi::train {
 
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(AttackOptions, epsilon, stepSize, steps, randomStart, startScale, project,
-                                   restarts)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(TrainOptions, architecture, init, data, heldOut, defence, cleanWeight,
-                                   exitWeights, labelSmoothing, epsilonWarmupIterations, iterations, epochs,
-                                   batchSize, optimizer, learningRate, momentum, weightDecay, schedule,
-                                   milestones, warmupShare, ema, seed, threads, device, precision,
-                                   channelsLast, logEvery, checkpointEvery, validateEvery, validateImages)
-
 namespace {
 
 constexpr double kPi = 3.14159265358979323846;
 
 void expect(bool fits, const char* option, const std::string& found, const char* expected) {
   if (!fits) throw Error(text("--", option, ": found ", found, ", expected ", expected));
+}
+
+// Every field with the name it has in JSON; reading and writing go through this one list.
+template <typename Options, typename Visit>
+void visitAttack(Options& o, const Visit& visit) {
+  visit("epsilon", o.epsilon);
+  visit("step_size", o.stepSize);
+  visit("steps", o.steps);
+  visit("random_start", o.randomStart);
+  visit("start_scale", o.startScale);
+  visit("project", o.project);
+  visit("restarts", o.restarts);
+}
+
+template <typename Options, typename Visit>
+void visitTraining(Options& o, const Visit& visit) {
+  visit("architecture", o.architecture);
+  visit("init", o.init);
+  visit("data", o.data);
+  visit("held_out", o.heldOut);
+  visit("defence", o.defence);
+  visit("clean_weight", o.cleanWeight);
+  visit("exit_weights", o.exitWeights);
+  visit("label_smoothing", o.labelSmoothing);
+  visit("epsilon_warmup_iterations", o.epsilonWarmupIterations);
+  visit("iterations", o.iterations);
+  visit("epochs", o.epochs);
+  visit("batch_size", o.batchSize);
+  visit("optimizer", o.optimizer);
+  visit("learning_rate", o.learningRate);
+  visit("momentum", o.momentum);
+  visit("weight_decay", o.weightDecay);
+  visit("schedule", o.schedule);
+  visit("milestones", o.milestones);
+  visit("warmup_share", o.warmupShare);
+  visit("ema", o.ema);
+  visit("seed", o.seed);
+  visit("threads", o.threads);
+  visit("device", o.device);
+  visit("precision", o.precision);
+  visit("channels_last", o.channelsLast);
+  visit("log_every", o.logEvery);
+  visit("checkpoint_every", o.checkpointEvery);
+  visit("validate_every", o.validateEvery);
+  visit("validate_images", o.validateImages);
 }
 
 }  // namespace
@@ -65,17 +102,21 @@ void checkTrainOptions(const TrainOptions& o) {
 }
 
 nlohmann::json toJson(const TrainOptions& options) {
-  nlohmann::json json = options;
-  json["attack"] = options.attack;
-  json["attack"]["mode"] = nameOf(options.attack.mode);
+  nlohmann::json json, attack;
+  visitTraining(options, [&](const char* name, const auto& value) { json[name] = value; });
+  visitAttack(options.attack, [&](const char* name, const auto& value) { attack[name] = value; });
+  attack["mode"] = nameOf(options.attack.mode);
+  json["attack"] = attack;
   return json;
 }
 
 TrainOptions trainOptionsFromJson(const nlohmann::json& json) {
   try {
-    auto options = json.get<TrainOptions>();
-    options.attack = json.at("attack").get<AttackOptions>();
-    options.attack.mode = attackModeFromName(json.at("attack").at("mode").get<std::string>());
+    TrainOptions options;
+    const nlohmann::json& attack = json.at("attack");
+    visitTraining(options, [&](const char* name, auto& value) { json.at(name).get_to(value); });
+    visitAttack(options.attack, [&](const char* name, auto& value) { attack.at(name).get_to(value); });
+    options.attack.mode = attackModeFromName(attack.at("mode").get<std::string>());
     return options;
   } catch (const nlohmann::json::exception& error) {
     throw Error(text("training recipe: ", error.what()));

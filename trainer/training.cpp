@@ -172,7 +172,7 @@ public:
         copy(text("average.", i), average_->averages()[i]);
     copy("metrics.loss", metrics_->loss);
     copy("metrics.correct", metrics_->correct);
-    metrics_->iterations = checkpoint.state.at("metricsIterations").get<int64_t>();
+    metrics_->iterations = checkpoint.state.at("metrics_iterations").get<int64_t>();
     order_->restore(checkpoint);
     attackGenerator_.set_state(checkpoint.tensor("generator.attack"));
     dropoutGenerator().set_state(checkpoint.tensor("generator.dropout"));
@@ -189,7 +189,7 @@ public:
     checkpoint.state["options"] = toJson(options_);
     checkpoint.state["iteration"] = iteration_;
     checkpoint.state["seconds"] = secondsTrained();
-    checkpoint.state["metricsIterations"] = metrics_->iterations;
+    checkpoint.state["metrics_iterations"] = metrics_->iterations;
     for (const GraphModule::Weight& weight : module_->weights())
       if (weight.kind != GraphModule::Kind::constant) checkpoint.add("weight." + weight.name, weight.value);
     for (size_t i = 0; i < sgd_->velocities().size(); ++i)
@@ -340,8 +340,8 @@ private:
                      {"clean", progress.cleanAccuracy},
                      {"robust", progress.robustAccuracy},
                      {"epsilon", progress.epsilon},
-                     {"learningRate", progress.learningRate},
-                     {"imagesPerSecond", progress.imagesPerSecond},
+                     {"learning_rate", progress.learningRate},
+                     {"images_per_second", progress.imagesPerSecond},
                      {"seconds", secondsTrained()}});
       metrics_->clear();
     }
@@ -413,7 +413,7 @@ private:
     recipe["data"] = source_.name;
     recipe["init"] = fs::path(options_.init).filename().string();
     recipe["iterations"] = iterations_;
-    recipe["trainedImages"] = images_->count();
+    recipe["trained_images"] = images_->count();
     recipe["libtorch"] = TORCH_VERSION;
     recipe["seconds"] = std::round(secondsTrained());
     if (!validation_.is_null()) recipe["validation"] = validation_;

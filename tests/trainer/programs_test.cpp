@@ -1,0 +1,282 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: the rdi authors
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <filesystem>
+#include <thread>
+
+#include "graph/error.hpp"
+#include "graph/metadata.hpp"
+#include "graph/model_io.hpp"
+#include "graph/zoo/zoo.hpp"
+#include "tests/trainer/tiny.hpp"
+
+namespace rdi::train {
+namespace {
+
+using test::TemporaryFolder;
+
+struct Result {
+  int exitCode = 0;
+  std::string out, err;
+};
+
+// A program that runs; its output goes to files.
+class Process {
+public:
+  Process(const TemporaryFolder& folder, const std::vector<std::string>& arguments)
+      : out_(folder.path("out.txt")), err_(folder.path("err.txt")), pid_(fork()) {
+    if (pid_ != 0) return;
+    std::vector<char*> pointers;
+    for (const std::string& argument : arguments) pointers.push_back(const_cast<char*>(argument.c_str()));
+    pointers.push_back(nullptr);
+    dup2(open(out_.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600), STDOUT_FILENO);
+    dup2(open(err_.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600), STDERR_FILENO);
+    execv(pointers[0], pointers.data());
+    _exit(127);
+  }
+
+  void send(int signal) const { kill(pid_, signal); }
+
+  Result wait() const {
+    int status = 0;
+    waitpid(pid_, &status, 0);
+    return {WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), graph::readFile(out_),
+            graph::readFile(err_)};
+  }
+
+private:
+  std::string out_, err_;
+  pid_t pid_;
+};
+
+class Programs : public testing::Test {
+protected:
+  void SetUp() override {
+    data_ = test::writeTinyData(folder_.path("data"), 400, 100);
+    model_ = folder_.path("tiny.onnx");
+    graph::saveModel(test::tinyNet(true), model_);
+  }
+
+  Result run(const std::vector<std::string>& arguments) { return Process(folder_, arguments).wait(); }
+
+  std::vector<std::string> training(const std::string& run, int iterations) const {
+    return {RDI_TRAIN,
+            "--init",
+            model_,
+            "--data",
+            data_,
+            "-o",
+            run,
+            "--iterations",
+            std::to_string(iterations),
+            "--batch-size",
+            "16",
+            "--held-out",
+            "100",
+            "--attack-steps",
+            "2",
+            "--step-size",
+            "0.05",
+            "--epsilon",
+            "0.1",
+            "--threads",
+            "1",
+            "--log-every",
+            "1",
+            "--checkpoint-every",
+            "5",
+            "--ema",
+            "0.9",
+            "--validate-images",
+            "20"};
+  }
+
+  // Until the training has come so far; fails after half a minute.
+  static void waitForLines(const std::string& run, int lines) {
+    for (int i = 0; i < 3000; ++i) {
+      if (std::filesystem::exists(run + "/metrics.jsonl")) {
+        const std::string text = graph::readFile(run + "/metrics.jsonl");
+        if (std::count(text.begin(), text.end(), '\n') >= lines) return;
+      }
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+    ADD_FAILURE() << run << " never came to " << lines << " iterations";
+  }
+
+  void expectRefused(const std::vector<std::string>& arguments, int exitCode, const std::string& part) {
+    const Result result = run(arguments);
+    EXPECT_EQ(result.exitCode, exitCode) << result.err;
+    EXPECT_NE(result.err.find(part), std::string::npos) << result.err << "\nlacks: " << part;
+    EXPECT_TRUE(result.out.empty()) << result.out;
+    if (exitCode == 1) {
+      EXPECT_EQ(std::count(result.err.begin(), result.err.end(), '\n'), 1) << result.err;
+    }
+  }
+
+  TemporaryFolder folder_;
+  std::string data_, model_;
+};
+
+TEST_F(Programs, AKilledTrainingResumesToTheWeightsOfAnUninterruptedOne) {
+  constexpr int kIterations = 200;
+  ASSERT_EQ(run(training(folder_.path("whole"), kIterations)).exitCode, 0);
+  const std::string parts = folder_.path("parts");
+  Process killed(folder_, training(parts, kIterations));
+  waitForLines(parts, 12);
+  killed.send(SIGKILL);
+  EXPECT_EQ(killed.wait().exitCode, 128 + SIGKILL);
+  ASSERT_FALSE(std::filesystem::exists(parts + "/model.onnx")) << "it was over before it was killed";
+  const Result resumed = run({RDI_TRAIN, "--resume", parts});
+  ASSERT_EQ(resumed.exitCode, 0) << resumed.err;
+  EXPECT_EQ(resumed.out, parts + "/model.onnx\n");
+  EXPECT_EQ(test::weightBytes(graph::loadModel(parts + "/model.onnx")),
+            test::weightBytes(graph::loadModel(folder_.path("whole/model.onnx"))));
+}
+
+TEST_F(Programs, AnInterruptedTrainingSavesAndSaysHowToGoOn) {
+  for (const int signal : {SIGINT, SIGTERM}) {
+    const std::string parts = folder_.path("parts" + std::to_string(signal));
+    Process stopped(folder_, training(parts, 100000));
+    waitForLines(parts, 7);
+    stopped.send(signal);
+    const Result result = stopped.wait();
+    EXPECT_EQ(result.exitCode, 130);
+    EXPECT_NE(result.err.find("rdi-train --resume " + parts), std::string::npos) << result.err;
+    EXPECT_TRUE(std::filesystem::exists(parts + "/checkpoint.rdi"));
+    EXPECT_FALSE(std::filesystem::exists(parts + "/model.onnx"));
+  }
+}
+
+TEST_F(Programs, ADamagedCheckpointGivesOneLine) {
+  const std::string folder = folder_.path("run");
+  ASSERT_EQ(run(training(folder, 3)).exitCode, 0);
+  std::string bytes = graph::readFile(folder + "/checkpoint.rdi");
+  test::writeFile(folder + "/checkpoint.rdi", bytes.substr(0, bytes.size() / 2));
+  expectRefused({RDI_TRAIN, "--resume", folder}, 1, "damaged checkpoint");
+}
+
+TEST_F(Programs, ARecipeFileGivesOptionsAndTheCommandLineWins) {
+  const std::string recipe = folder_.path("recipe.ini");
+  test::writeFile(recipe,
+                  "; a comment\niterations = 4\nbatch-size = 16\nheld-out = 100\nattack-steps = 1\n"
+                  "exit-weights = [0.5, 1]\ndefence = \"average\"\nlog-every = 1\nvalidate-images = 0\n");
+  const std::string folder = folder_.path("run");
+  const Result result = run({RDI_TRAIN, "--config", recipe, "--init", model_, "--data", data_, "-o", folder,
+                             "--iterations", "2", "--threads", "1"});
+  ASSERT_EQ(result.exitCode, 0) << result.err;
+  const nlohmann::json stated = graph::readMetadata(graph::loadModel(folder + "/model.onnx")).recipe;
+  EXPECT_EQ(stated["iterations"], 2);
+  EXPECT_EQ(stated["defence"], "average");
+  EXPECT_EQ(stated["exit_weights"], (std::vector<double>{0.5, 1}));
+}
+
+TEST_F(Programs, TheProjectsRecipesAreUnderstood) {
+  for (const char* name : {"smallcnn-mnist.ini", "smallcnn-fashion-mnist.ini"}) {
+    // Stops at the image size of the tiny data, after everything in the recipe was taken.
+    expectRefused({RDI_TRAIN, "--config", std::string(RDI_SOURCE_DIR "/trainer/recipes/") + name, "--data",
+                   data_, "-o", folder_.path("run")},
+                  1, "expected 1x28x28");
+  }
+}
+
+TEST_F(Programs, WrongUsageOfRdiTrainExitsWithTwo) {
+  expectRefused({RDI_TRAIN}, 2, "--output");
+  expectRefused({RDI_TRAIN, "--no-such-option"}, 2, "--no-such-option");
+  expectRefused({RDI_TRAIN, "-o", "x", "--epsilon", "much"}, 2, "--epsilon");
+  expectRefused({RDI_TRAIN, "--resume", "x", "--epsilon", "0.1"}, 2, "--epsilon");
+  EXPECT_EQ(run({RDI_TRAIN, "--help"}).exitCode, 0);
+}
+
+TEST_F(Programs, BadInputOfRdiTrainExitsWithOneAndOneLine) {
+  const std::string out = folder_.path("run");
+  expectRefused({RDI_TRAIN, "--arch", "vgg", "--data", data_, "--iterations", "1", "-o", out}, 1,
+                "rdi-smallcnn");
+  expectRefused({RDI_TRAIN, "--init", model_, "--data", "coco:x", "--iterations", "1", "-o", out}, 1,
+                "fashion-mnist");
+  expectRefused({RDI_TRAIN, "--init", model_, "--data", "mnist:/nowhere", "--iterations", "1", "-o", out}, 1,
+                "/nowhere");
+  expectRefused({RDI_TRAIN, "--init", model_, "--data", data_, "--iterations", "1", "--held-out", "100",
+                 "--batch-size", "16", "-o", model_ + "/run"},
+                1, model_);
+  expectRefused({RDI_TRAIN, "--resume", folder_.path("nowhere")}, 1, "checkpoint.rdi");
+  expectRefused({RDI_TRAIN, "--config", folder_.path("nowhere.ini"), "-o", out}, 1, "nowhere.ini");
+  test::writeFile(folder_.path("broken.onnx"), graph::readFile(model_).substr(0, 300));
+  expectRefused(
+      {RDI_TRAIN, "--init", folder_.path("broken.onnx"), "--data", data_, "--iterations", "1", "-o", out}, 1,
+      "broken.onnx");
+}
+
+TEST_F(Programs, CalibrateThenEvaluateWriteTheirFindingsIntoTheModel) {
+  const std::string folder = folder_.path("run"), model = folder + "/model.onnx",
+                    json = folder_.path("result.json");
+  ASSERT_EQ(run(training(folder, 60)).exitCode, 0);
+  Result result = run({RDI_EVALUATE, "calibrate", model, "--data", data_});
+  ASSERT_EQ(result.exitCode, 0) << result.err;
+  EXPECT_NE(result.out.find("100 held-out images"), std::string::npos) << result.out;
+  graph::Metadata metadata = graph::readMetadata(graph::loadModel(model));
+  ASSERT_TRUE(metadata.rule);
+  ASSERT_EQ(metadata.rule->thresholds.size(), 1U);
+
+  result = run({RDI_EVALUATE, "calibrate", model, "--data", data_, "--policy", "cost", "--attack", "pgd",
+                "--epsilon", "0.1", "--step-size", "0.05", "--steps", "2", "--max-drop", "5", "--criterion",
+                "margin"});
+  ASSERT_EQ(result.exitCode, 0) << result.err;
+  metadata = graph::readMetadata(graph::loadModel(model));
+  EXPECT_EQ(metadata.rule->criterion, graph::Criterion::margin);
+
+  result = run({RDI_EVALUATE, model, "--data", data_, "--attack", "pgd", "--attack-loss", "all", "--epsilon",
+                "0.1", "--step-size", "0.05", "--steps", "3", "--limit", "50", "--json", json, "--write"});
+  ASSERT_EQ(result.exitCode, 0) << result.err;
+  for (const char* part : {"50 test images", "clean", "single:1", "main", "average", "worst attack", "paid"})
+    EXPECT_NE(result.out.find(part), std::string::npos) << part << "\n" << result.out;
+  const nlohmann::json stated = nlohmann::json::parse(graph::readFile(json));
+  EXPECT_EQ(stated["rows"].size(), 4U);
+  EXPECT_EQ(graph::readMetadata(graph::loadModel(model)).results, stated);
+  double share = 0;
+  for (double part : stated["rows"][0]["exit_shares"]) share += part;
+  EXPECT_NEAR(share, 1, 1e-9);
+}
+
+TEST_F(Programs, ThresholdsOnTheCommandLineReplaceThoseOfTheFile) {
+  const std::string json = folder_.path("result.json");
+  const auto shares = [&](const std::string& thresholds) {
+    const Result result =
+        run({RDI_EVALUATE, model_, "--data", data_, "--thresholds=" + thresholds, "--json", json});
+    EXPECT_EQ(result.exitCode, 0) << result.err;
+    return nlohmann::json::parse(graph::readFile(json))["rows"][0]["exit_shares"].get<std::vector<double>>();
+  };
+  EXPECT_EQ(shares("inf"), (std::vector<double>{1, 0}));
+  EXPECT_EQ(shares("-inf"), (std::vector<double>{0, 1}));
+}
+
+TEST_F(Programs, BadInputOfRdiEvaluateIsRefused) {
+  expectRefused({RDI_EVALUATE}, 2, "MODEL");
+  expectRefused({RDI_EVALUATE, model_}, 2, "--data");
+  expectRefused({RDI_EVALUATE, model_, "--data", data_, "--attack", "magic"}, 2, "--attack");
+  expectRefused({RDI_EVALUATE, "calibrate", model_, "--data", data_, "--policy", "magic"}, 2, "--policy");
+  expectRefused({RDI_EVALUATE, folder_.path("no.onnx"), "--data", data_}, 1, "no.onnx");
+  expectRefused({RDI_EVALUATE, model_, "--data", data_, "--thresholds", "0.1,0.2"}, 1, "expected 1");
+  expectRefused({RDI_EVALUATE, model_, "--data", data_, "--thresholds", "nan"}, 1, "NaN");
+  expectRefused({RDI_EVALUATE, model_, "--data", data_, "--thresholds", "1", "--attack", "pgd",
+                 "--attack-loss", "single:7"},
+                1, "single:7");
+  expectRefused(
+      {RDI_EVALUATE, model_, "--data", data_, "--thresholds", "1", "--json", folder_.path("no/x.json")}, 1,
+      "x.json");
+  expectRefused({RDI_EVALUATE, model_, "--data", data_, "--thresholds", "1", "--batch-size", "0"}, 1,
+                "--batch-size");
+  graph::saveModel(zoo::build("rdi-smallcnn"), folder_.path("big.onnx"));
+  expectRefused({RDI_EVALUATE, folder_.path("big.onnx"), "--data", data_, "--thresholds", "1,1"}, 1,
+                "expected 1x28x28");
+}
+
+}  // namespace
+}  // namespace rdi::train

@@ -1,0 +1,280 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: the rdi authors
+
+#include "trainer/training.hpp"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <sstream>
+
+#include "graph/attributes.hpp"
+#include "graph/error.hpp"
+#include "graph/metadata.hpp"
+#include "graph/model_io.hpp"
+#include "tests/trainer/tiny.hpp"
+#include "trainer/checkpoint.hpp"
+#include "trainer/evaluator.hpp"
+
+namespace rdi::train {
+namespace {
+
+using test::TemporaryFolder;
+using test::tinyTraining;
+
+std::string trainedWeights(const std::string& run) {
+  return test::weightBytes(graph::loadModel(run + "/model.onnx"));
+}
+
+std::vector<nlohmann::json> metricLines(const std::string& run) {
+  std::istringstream stream(graph::readFile(run + "/metrics.jsonl"));
+  std::vector<nlohmann::json> lines;
+  for (std::string line; std::getline(stream, line);) lines.push_back(nlohmann::json::parse(line));
+  return lines;
+}
+
+// Stops after so many calls, which are one an iteration.
+TrainHooks stopAfter(int iterations) {
+  TrainHooks hooks;
+  hooks.stopRequested = [left = iterations]() mutable { return left-- == 0; };
+  return hooks;
+}
+
+void expectRefused(const TrainOptions& options, const std::string& run, const std::string& part) {
+  try {
+    startTraining(options, run, {});
+    ADD_FAILURE() << "nothing was thrown, expected: " << part;
+  } catch (const Error& error) {
+    EXPECT_NE(std::string(error.what()).find(part), std::string::npos) << error.what();
+  }
+  EXPECT_FALSE(std::filesystem::exists(run)) << "a refused training leaves nothing behind";
+}
+
+class TrainingOf : public testing::TestWithParam<bool> {};  // with BatchNormalization or without
+
+TEST_P(TrainingOf, StoppedAndResumedEqualsUninterruptedBitForBit) {
+  TemporaryFolder folder;
+  const TrainOptions options = tinyTraining(folder, GetParam());
+  ASSERT_EQ(startTraining(options, folder.path("whole"), {}), TrainOutcome::finished);
+  ASSERT_EQ(startTraining(options, folder.path("parts"), stopAfter(10)), TrainOutcome::stopped);
+  EXPECT_FALSE(std::filesystem::exists(folder.path("parts/model.onnx")));
+  ASSERT_EQ(resumeTraining(folder.path("parts"), {}, stopAfter(3)), TrainOutcome::stopped);
+  ASSERT_EQ(resumeTraining(folder.path("parts"), {}, {}), TrainOutcome::finished);
+  EXPECT_EQ(trainedWeights(folder.path("whole")), trainedWeights(folder.path("parts")));
+  const auto whole = metricLines(folder.path("whole")), parts = metricLines(folder.path("parts"));
+  ASSERT_EQ(whole.size(), parts.size());
+  for (size_t i = 0; i < whole.size(); ++i)
+    for (const char* key : {"iteration", "loss", "clean", "robust", "validation"})
+      EXPECT_EQ(whole[i].value(key, nlohmann::json()), parts[i].value(key, nlohmann::json())) << key;
+}
+
+TEST_P(TrainingOf, LearnsAnEasyDataSetAndStatesWhatItDid) {
+  TemporaryFolder folder;
+  TrainOptions options = tinyTraining(folder, GetParam());
+  options.iterations = 150;
+  std::vector<TrainProgress> seen;
+  TrainHooks hooks;
+  hooks.progress = [&](const TrainProgress& progress) { seen.push_back(progress); };
+  ASSERT_EQ(startTraining(options, folder.path("run"), hooks), TrainOutcome::finished);
+  EXPECT_EQ(seen.back().iteration, 150);
+
+  const onnx::ModelProto model = graph::loadModel(folder.path("run/model.onnx"));
+  const graph::Metadata metadata = graph::readMetadata(model);
+  EXPECT_EQ(metadata.classNames.size(), 10U);
+  ASSERT_TRUE(metadata.preprocessing);
+  EXPECT_EQ(metadata.preprocessing->channels, 1);
+  EXPECT_EQ(metadata.preprocessing->height, 8);
+  EXPECT_EQ(metadata.recipe["data"], "mnist");  // no folder of this machine
+  EXPECT_EQ(metadata.recipe["held_out"], 100);
+  EXPECT_EQ(metadata.cost.size(), 2U);
+
+  const ImageSet images = dataSource(options.data).load(Split::test);
+  Evaluator evaluator(model, images, {});
+  graph::ExitRule rule;
+  rule.thresholds = {0};
+  const RuleOutcome clean = applyRule(evaluator.scores({}, {}), rule);
+  const RuleOutcome attacked = applyRule(evaluator.scores(AttackForm{}, options.attack), rule);
+  for (double accuracy : clean.accuracyForced) EXPECT_GT(accuracy, 0.9);
+  for (double accuracy : attacked.accuracyForced) EXPECT_GT(accuracy, 0.7);
+}
+
+INSTANTIATE_TEST_SUITE_P(, TrainingOf, testing::Bool(), [](const auto& info) {
+  return info.param ? "NetWithBatchNormalization" : "PlainNet";
+});
+
+TEST(Training, EveryDefenceTrainsAndChangesTheWeights) {
+  for (const char* defence : {"standard", "main", "average", "own", "max-average", "single:1"}) {
+    TemporaryFolder folder;
+    TrainOptions options = tinyTraining(folder, true);
+    options.iterations = 3;
+    options.defence = defence;
+    ASSERT_EQ(startTraining(options, folder.path("run"), {}), TrainOutcome::finished) << defence;
+    EXPECT_NE(trainedWeights(folder.path("run")), test::weightBytes(graph::loadModel(options.init)))
+        << defence;
+    const auto lines = metricLines(folder.path("run"));
+    EXPECT_EQ(lines[0]["clean"].size(), 2U);
+    EXPECT_EQ(lines[0]["robust"].size(), std::string(defence) == "standard" ? 0U : 2U);
+  }
+}
+
+TEST(Training, OnlyAttackedImagesWhenTheCleanWeightIsZero) {
+  TemporaryFolder folder;
+  TrainOptions options = tinyTraining(folder, false);
+  options.iterations = 3;
+  options.cleanWeight = 0;
+  ASSERT_EQ(startTraining(options, folder.path("run"), {}), TrainOutcome::finished);
+  const auto line = metricLines(folder.path("run"))[0];
+  EXPECT_TRUE(line["clean"].empty());
+  EXPECT_EQ(line["robust"].size(), 2U);
+}
+
+TEST(Training, RunsInBf16AndOnNhwcFeatures) {
+  TemporaryFolder folder;
+  TrainOptions options = tinyTraining(folder, true);
+  options.iterations = 30;
+  options.precision = "bf16";
+  options.channelsLast = true;
+  ASSERT_EQ(startTraining(options, folder.path("run"), {}), TrainOutcome::finished);
+  const auto lines = metricLines(folder.path("run"));
+  EXPECT_LT(lines[5]["loss"].get<double>(), lines[0]["loss"].get<double>());
+}
+
+TEST(Training, AnExitOfWeightZeroKeepsItsHead) {
+  TemporaryFolder folder;
+  TrainOptions options = tinyTraining(folder, false);
+  options.iterations = 2;
+  options.weightDecay = 0;
+  options.ema = 0;
+  options.exitWeights = {0, 1};
+  startTraining(options, folder.path("run"), {});
+  const auto weightsOf = [](const std::string& path, const std::string& name) {
+    const onnx::ModelProto model = graph::loadModel(path);
+    const onnx::TensorProto* tensor = graph::findInitializer(model.graph(), name);
+    return tensor == nullptr ? std::vector<float>() : graph::floatValues(*tensor);
+  };
+  const std::string trained = folder.path("run/model.onnx");
+  ASSERT_FALSE(weightsOf(trained, "exit1.fc.weight").empty());
+  EXPECT_EQ(weightsOf(trained, "exit1.fc.weight"), weightsOf(options.init, "exit1.fc.weight"));
+  EXPECT_NE(weightsOf(trained, "fc.weight"), weightsOf(options.init, "fc.weight"));
+}
+
+TEST(Training, ALossThatIsNoNumberStopsItAndKeepsTheLastCheckpoint) {
+  TemporaryFolder folder;
+  TrainOptions options = tinyTraining(folder, false);
+  options.learningRate = 1e25;
+  try {
+    startTraining(options, folder.path("run"), {});
+    FAIL() << "nothing was thrown";
+  } catch (const Error& error) {
+    EXPECT_NE(std::string(error.what()).find("no longer a number"), std::string::npos) << error.what();
+  }
+  const Checkpoint kept = loadCheckpoint(folder.path("run/checkpoint.rdi"));
+  for (const auto& [name, tensor] : kept.tensors)
+    if (tensor.is_floating_point()) {
+      EXPECT_TRUE(torch::isfinite(tensor).all().item<bool>()) << name;
+    }
+  EXPECT_FALSE(std::filesystem::exists(folder.path("run/model.onnx")));
+}
+
+TEST(Training, ADamagedCheckpointIsRefused) {
+  TemporaryFolder folder;
+  startTraining(tinyTraining(folder, false), folder.path("run"), stopAfter(5));
+  const std::string path = folder.path("run/checkpoint.rdi");
+  std::string bytes = graph::readFile(path);
+  bytes[bytes.size() / 2] = static_cast<char>(bytes[bytes.size() / 2] ^ 0x10);
+  test::writeFile(path, bytes);
+  EXPECT_THROW(resumeTraining(folder.path("run"), {}, {}), Error);
+  EXPECT_THROW(resumeTraining(folder.path("nowhere"), {}, {}), Error);
+}
+
+TEST(Training, LinesLoggedAfterTheCheckpointAreForgottenOnResume) {
+  TemporaryFolder folder;
+  const std::string run = folder.path("run");
+  startTraining(tinyTraining(folder, false), run, stopAfter(10));
+  test::writeFile(run + "/metrics.jsonl", graph::readFile(run + "/metrics.jsonl") +
+                                              "{\"iteration\":15,\"loss\":9}\n{\"iteration\":1");
+  resumeTraining(run, {}, {});
+  std::vector<int64_t> iterations;
+  for (const nlohmann::json& line : metricLines(run)) iterations.push_back(line["iteration"]);
+  EXPECT_EQ(iterations, (std::vector<int64_t>{5, 10, 15, 20, 20}));
+}
+
+TEST(Training, WhatDoesNotFitIsRefusedBeforeAnything) {
+  TemporaryFolder folder;
+  const TrainOptions good = tinyTraining(folder, false);
+  const std::string run = folder.path("run");
+  const auto refuse = [&](const auto& spoil, const std::string& part) {
+    TrainOptions options = good;
+    spoil(options);
+    expectRefused(options, run, part);
+  };
+  refuse(
+      [](TrainOptions& o) {
+        o.init = "";
+        o.architecture = "rdi-hugecnn";
+      },
+      "rdi-smallcnn");
+  refuse([](TrainOptions& o) { o.architecture = "rdi-smallcnn"; }, "either --arch");
+  refuse(
+      [](TrainOptions& o) {
+        o.init = "";
+        o.architecture = "rdi-smallcnn";
+      },
+      "1x8x8");
+  refuse([](TrainOptions& o) { o.init = "nowhere.onnx"; }, "nowhere.onnx");
+  refuse([](TrainOptions& o) { o.data = "svhn:x"; }, "svhn");
+  refuse([](TrainOptions& o) { o.data = ""; }, "--data");
+  refuse([](TrainOptions& o) { o.exitWeights = {1, 1, 1}; }, "expected 2");
+  refuse([](TrainOptions& o) { o.exitWeights = {1, std::nan("")}; }, "--exit-weights");
+  refuse([](TrainOptions& o) { o.heldOut = 400; }, "hold out");
+  refuse([](TrainOptions& o) { o.batchSize = 301; }, "expected at most 300");
+  refuse([](TrainOptions& o) { o.defence = "magic"; }, "magic");
+  refuse([](TrainOptions& o) { o.schedule = "random"; }, "one-cycle");
+  refuse([](TrainOptions& o) { o.epochs = 2; }, "--epochs");
+  refuse([](TrainOptions& o) { o.iterations = 0; }, "--epochs");
+  refuse([](TrainOptions& o) { o.learningRate = std::nan(""); }, "--learning-rate");
+  refuse([](TrainOptions& o) { o.attack.epsilon = 8; }, "epsilon 8");
+  refuse([](TrainOptions& o) { o.device = "tpu"; }, "tpu");
+  refuse([](TrainOptions& o) { o.device = "cuda:99"; }, "cuda:99");
+  refuse([](TrainOptions& o) { o.precision = "float8"; }, "bf16");
+  EXPECT_THROW(startTraining(good, good.init + "/run", {}), Error);  // under a file
+  startTraining(good, run, stopAfter(1));
+  EXPECT_THROW(startTraining(good, run, {}), Error);  // holds a training already
+}
+
+TEST(LearningRate, FollowsItsSchedule) {
+  TrainOptions options;
+  options.learningRate = 1;
+  options.schedule = "step";
+  options.milestones = {10, 20};
+  EXPECT_DOUBLE_EQ(learningRateAt(options, 9, 100), 1);
+  EXPECT_DOUBLE_EQ(learningRateAt(options, 10, 100), 0.1);
+  EXPECT_NEAR(learningRateAt(options, 99, 100), 0.01, 1e-12);
+  options.schedule = "cosine";
+  EXPECT_DOUBLE_EQ(learningRateAt(options, 0, 100), 1);
+  EXPECT_NEAR(learningRateAt(options, 50, 100), 0.5, 1e-12);
+  options.schedule = "one-cycle";
+  options.warmupShare = 0.25;
+  EXPECT_NEAR(learningRateAt(options, 0, 100), 0.04, 1e-12);
+  EXPECT_NEAR(learningRateAt(options, 24, 100), 1, 1e-12);
+  EXPECT_NEAR(learningRateAt(options, 25, 100), 1, 1e-12);
+  EXPECT_GT(learningRateAt(options, 99, 100), 0);
+  EXPECT_LT(learningRateAt(options, 99, 100), 0.02);
+}
+
+TEST(TrainOptions, ComeBackFromJson) {
+  TrainOptions options;
+  options.exitWeights = {0.5, 1};
+  options.milestones = {1, 2};
+  options.attack.mode = AttackMode::batch;
+  options.attack.epsilon = 0.1;
+  EXPECT_EQ(toJson(trainOptionsFromJson(toJson(options))), toJson(options));
+  nlohmann::json lacking = toJson(options);
+  lacking.erase("seed");
+  EXPECT_THROW(trainOptionsFromJson(lacking), Error);
+}
+
+}  // namespace
+}  // namespace rdi::train
