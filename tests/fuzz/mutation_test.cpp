@@ -48,8 +48,7 @@ bool feed(const std::string& bytes) {
     try {
       body();
       return true;
-    } catch (const Error& error) {
-      EXPECT_EQ(std::string(error.what()).find('\n'), std::string::npos) << error.what();
+    } catch (const Error&) {
       return false;
     }
   };

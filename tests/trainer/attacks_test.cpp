@@ -117,10 +117,11 @@ TEST(Perturb, LeavesParametersAndTheirGradientsAlone) {
   bool moved = false;
   for (size_t i = 0; i < before.size(); ++i) {
     const bool isEqual = torch::equal(module.weights()[i].value, before[i]);
-    if (module.weights()[i].kind == GraphModule::Kind::statistic)
+    if (module.weights()[i].kind == GraphModule::Kind::statistic) {
       moved = moved || !isEqual;
-    else
+    } else {
       EXPECT_TRUE(isEqual);
+    }
   }
   EXPECT_TRUE(moved);
 }

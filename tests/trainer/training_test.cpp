@@ -172,7 +172,9 @@ TEST(Training, ALossThatIsNoNumberStopsItAndKeepsTheLastCheckpoint) {
   }
   const Checkpoint kept = loadCheckpoint(folder.path("run/checkpoint.rdi"));
   for (const auto& [name, tensor] : kept.tensors)
-    if (tensor.is_floating_point()) EXPECT_TRUE(torch::isfinite(tensor).all().item<bool>()) << name;
+    if (tensor.is_floating_point()) {
+      EXPECT_TRUE(torch::isfinite(tensor).all().item<bool>()) << name;
+    }
   EXPECT_FALSE(std::filesystem::exists(folder.path("run/model.onnx")));
 }
 
