@@ -27,6 +27,9 @@ def collect(benchmarks):
 
 
 def print_net(net, rows):
+    # Interleaved repetitions are reported in a random order.
+    order = ["static/opencv", "static/rdi", "early_exit", "first_stage_and_branch_alone"]
+    rows = dict(sorted(rows.items(), key=lambda row: (order.index(row[0]) if row[0] in order else len(order), row[0])))
     baseline = rows.get("static/opencv", {}).get("median")
     print(f"\n{net}\n{'':<30} {'ms':>9} {'quartiles':>19} {'cost':>8} {'OpenCV static is':>18}")
     for name, row in rows.items():

@@ -23,7 +23,7 @@ struct SupportedOperator {
   const char* onnxType;
   EngineOperator engineOperator;
   int inputCount;  // at least
-  Check whyNot;  // shapes of the node's first input and output are known, batch 1, rank 2 or 4
+  Check whyNot;    // shapes of the node's first input and output are known, batch 1, rank 2 or 4
 };
 
 int64_t elementCount(const Shape& shape) {
@@ -62,7 +62,8 @@ std::string windowProblem(const onnx::NodeProto& node, const StageFacts& facts, 
   }
   const std::string autoPad = stringAttribute(node, "auto_pad", "NOTSET");
   const std::vector<std::string> known{"NOTSET", "VALID", "SAME_UPPER", "SAME_LOWER"};
-  if (std::find(known.begin(), known.end(), autoPad) == known.end()) return text("auto_pad ", autoPad, " is unknown");
+  if (std::find(known.begin(), known.end(), autoPad) == known.end())
+    return text("auto_pad ", autoPad, " is unknown");
   try {
     const Window window = windowOf(node, facts.shape(node.input(0)), facts.shape(node.output(0)), kernel);
     if (!pooling) return {};
@@ -78,7 +79,8 @@ std::string windowProblem(const onnx::NodeProto& node, const StageFacts& facts, 
 }
 
 std::string checkConv(const onnx::NodeProto& node, const StageFacts& facts) {
-  return firstOf({windowProblem(node, facts, false), needConstant(node, facts, 1), needConstant(node, facts, 2)});
+  return firstOf(
+      {windowProblem(node, facts, false), needConstant(node, facts, 1), needConstant(node, facts, 2)});
 }
 
 std::string checkMaxPool(const onnx::NodeProto& node, const StageFacts& facts) {
@@ -151,7 +153,8 @@ std::string checkBinary(const onnx::NodeProto& node, const StageFacts& facts) {
 std::string checkConcat(const onnx::NodeProto& node, const StageFacts& facts) {
   const Shape result = facts.shape(node.output(0));
   const int64_t axis = intAttribute(node, "axis", 1);
-  if (axis != 1 && axis + static_cast<int64_t>(result.size()) != 1) return "only concatenation of channels is supported";
+  if (axis != 1 && axis + static_cast<int64_t>(result.size()) != 1)
+    return "only concatenation of channels is supported";
   for (const std::string& input : node.input()) {
     if (facts.isConstant(input)) return text("constant input '", input, "' is not supported");
     if (facts.shape(input).size() != result.size()) return text("the shape of '", input, "' does not fit");
@@ -170,7 +173,8 @@ std::string checkFlatten(const onnx::NodeProto& node, const StageFacts& facts) {
   const Shape result = facts.shape(node.output(0));
   const bool onePixel = result.size() == 4 && result[2] == 1 && result[3] == 1;
   if ((result.size() == 2 || onePixel) && result[1] == elementCount(source)) return {};
-  return text("turns ", toString(source), " into ", toString(result), "; only one row or one pixel is supported");
+  return text("turns ", toString(source), " into ", toString(result),
+              "; only one row or one pixel is supported");
 }
 
 constexpr SupportedOperator kSupported[] = {
@@ -219,7 +223,8 @@ std::string tensorProblem(const std::string& tensor, const StageFacts& facts) {
   if (shape.size() != 2 && shape.size() != 4)
     return text("tensor '", tensor, "' is ", toString(shape), ", only rank 2 and 4 are supported");
   if (shape[0] != 1) return text("tensor '", tensor, "' is ", toString(shape), ", expected batch 1");
-  if (*std::min_element(shape.begin(), shape.end()) < 1) return text("tensor '", tensor, "' is ", toString(shape));
+  if (*std::min_element(shape.begin(), shape.end()) < 1)
+    return text("tensor '", tensor, "' is ", toString(shape));
   return {};
 }
 

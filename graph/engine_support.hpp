@@ -47,8 +47,9 @@ EngineOperator engineOperator(const onnx::NodeProto& node);
 /// Why the oneDNN engine cannot run this node, naming operator and node; empty when it can.
 std::string whyNotOneDnn(const onnx::NodeProto& node, const StageFacts& facts);
 
-/// Why the oneDNN engine cannot run a stage (batch 1, all shapes recorded), naming the first operator and node that it
-/// lacks; empty when it can. The stage is judged as simplify() leaves it, which is how the engine reads it.
+/// Why the oneDNN engine cannot run a stage (batch 1, all shapes recorded), naming the first operator and
+/// node that it lacks; empty when it can. The stage is judged as simplify() leaves it, which is how the
+/// engine reads it.
 std::string whyNotOneDnn(const onnx::ModelProto& stage);
 
 }  // namespace rdi::graph

@@ -23,4 +23,20 @@ std::string text(const Parts&... parts) {
   return stream.str();
 }
 
+/// The message on one line: line ends and other control characters, with the white space around them, become
+/// a space.
+inline std::string onOneLine(const std::string& message) {
+  std::string result;
+  bool broken = false;
+  for (const char c : message) {
+    const bool control = static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
+    if (control) broken = true;
+    if (control || (broken && c == ' ')) continue;
+    if (broken && !result.empty() && result.back() != ' ') result += ' ';
+    broken = false;
+    result += c;
+  }
+  return result;
+}
+
 }  // namespace rdi

@@ -23,6 +23,9 @@ constexpr char kCost[] = "rdi.cost";
 constexpr char kResults[] = "rdi.results";
 constexpr char kRecipe[] = "rdi.recipe";
 
+// Names that are not UTF-8 are written with replacement characters, as JSON cannot hold them.
+std::string toBytes(const json& value) { return value.dump(-1, ' ', false, json::error_handler_t::replace); }
+
 // JSON has no infinity: thresholds write it as a string.
 json thresholdToJson(float value) {
   if (std::isinf(value)) return value > 0 ? "inf" : "-inf";
@@ -113,13 +116,13 @@ Metadata readMetadata(const onnx::ModelProto& model) {
 
 void writeMetadata(onnx::ModelProto& model, const Metadata& metadata) {
   if (!metadata.architecture.empty()) setKey(model, kArchitecture, metadata.architecture);
-  if (!metadata.classNames.empty()) setKey(model, kClassNames, json(metadata.classNames).dump());
+  if (!metadata.classNames.empty()) setKey(model, kClassNames, toBytes(metadata.classNames));
   if (metadata.preprocessing)
-    setKey(model, kPreprocessing, preprocessingToJson(*metadata.preprocessing).dump());
-  if (metadata.rule) setKey(model, kRule, ruleToJson(*metadata.rule).dump());
-  if (!metadata.cost.is_null()) setKey(model, kCost, metadata.cost.dump());
-  if (!metadata.results.is_null()) setKey(model, kResults, metadata.results.dump());
-  if (!metadata.recipe.is_null()) setKey(model, kRecipe, metadata.recipe.dump());
+    setKey(model, kPreprocessing, toBytes(preprocessingToJson(*metadata.preprocessing)));
+  if (metadata.rule) setKey(model, kRule, toBytes(ruleToJson(*metadata.rule)));
+  if (!metadata.cost.is_null()) setKey(model, kCost, toBytes(metadata.cost));
+  if (!metadata.results.is_null()) setKey(model, kResults, toBytes(metadata.results));
+  if (!metadata.recipe.is_null()) setKey(model, kRecipe, toBytes(metadata.recipe));
 }
 
 void eraseResults(onnx::ModelProto& model) {

@@ -5,6 +5,7 @@
 
 #include <fcntl.h>
 #include <onnx/checker.h>
+#include <onnx/defs/schema.h>
 #include <unistd.h>
 
 #include <google/protobuf/io/coded_stream.h>
@@ -17,11 +18,14 @@
 
 #include "graph/attributes.hpp"
 #include "graph/error.hpp"
+#include "graph/operand_check.hpp"
 #include "graph/shapes.hpp"
 
 namespace rdi::graph {
 
 namespace {
+
+constexpr int kOldestOpset = 7;  // before it, BatchNormalization and Dropout read otherwise
 
 size_t elementSize(const onnx::TensorProto& tensor) {
   switch (tensor.data_type()) {
@@ -47,63 +51,95 @@ size_t elementSize(const onnx::TensorProto& tensor) {
   }
 }
 
-void checkTensor(const onnx::TensorProto& tensor, const std::string& name) {
+void checkTensor(const onnx::TensorProto& tensor) {
   if (tensor.data_location() == onnx::TensorProto::EXTERNAL || tensor.external_data_size() > 0)
-    throw Error(text(name, ": tensor '", tensor.name(),
+    throw Error(text("tensor '", tensor.name(),
                      "' keeps its data in another file; save the model with its weights inside"));
   const size_t size = elementSize(tensor);
   if (size == 0)
-    throw Error(
-        text(name, ": tensor '", tensor.name(), "' has the unsupported ONNX type ", tensor.data_type()));
+    throw Error(text("tensor '", tensor.name(), "' has the unsupported ONNX type ", tensor.data_type()));
   uint64_t count = 1;
   for (int64_t dim : tensor.dims()) {
     if (dim < 0 || (dim > 0 && count > (uint64_t{1} << 31) / static_cast<uint64_t>(dim)))
-      throw Error(text(name, ": tensor '", tensor.name(), "' has impossible dimensions"));
+      throw Error(text("tensor '", tensor.name(), "' has impossible dimensions"));
     count *= static_cast<uint64_t>(dim);
   }
   const size_t typed = static_cast<size_t>(tensor.float_data_size()) + tensor.int32_data_size() +
                        tensor.int64_data_size() + tensor.double_data_size() + tensor.uint64_data_size();
   const bool fits = tensor.has_raw_data() ? tensor.raw_data().size() == count * size : typed == count;
   if (!fits)
-    throw Error(text(name, ": tensor '", tensor.name(), "' holds ",
+    throw Error(text("tensor '", tensor.name(), "' holds ",
                      tensor.has_raw_data() ? tensor.raw_data().size() : typed * size,
                      " bytes, its dimensions need ", count * size, "; the file is damaged"));
 }
 
-void checkNode(const onnx::NodeProto& node, const std::string& name) {
+void checkNode(const onnx::NodeProto& node) {
   for (const auto& attribute : node.attribute()) {
     if (attribute.has_g() || attribute.graphs_size() > 0)
-      throw Error(text(name, ": node '", node.name(), "' (", node.op_type(),
+      throw Error(text("node '", node.name(), "' (", node.op_type(),
                        ") holds a sub-graph; only flat graphs are supported"));
-    if (attribute.has_t()) checkTensor(attribute.t(), name);
+    if (attribute.has_t()) checkTensor(attribute.t());
   }
+  checkWindowAttributes(node);
 }
 
-void checkClassifier(const onnx::ModelProto& model, const std::string& name) {
-  const Shape image = inputShape(model);
-  for (int64_t dim : image)
-    if (dim <= 0) throw Error(text(name, ": channels, height and width of the input must be fixed numbers"));
-  ShapeMap shapes;
+void checkParts(const onnx::ModelProto& model) {
+  for (const auto& tensor : model.graph().initializer()) checkTensor(tensor);
+  for (const auto& node : model.graph().node()) checkNode(node);
+  if (model.functions_size() > 0) throw Error("holds model-local functions; inline them first");
+}
+
+void checkAllOperands(const onnx::ModelProto& model, const ShapeMap& shapes) {
+  for (const auto& node : model.graph().node()) checkOperands(node, shapes);
+}
+
+void checkOpset(const onnx::ModelProto& model) {
+  const auto& known = onnx::OpSchemaRegistry::DomainToVersionRange::Instance().Map();
+  const int newest = known.at("").second;
+  for (const auto& opset : model.opset_import())
+    if (opset.domain().empty() && (opset.version() < kOldestOpset || opset.version() > newest))
+      throw Error(text("uses ONNX opset ", opset.version(), "; this build reads opset ", kOldestOpset, " to ",
+                       newest));
+}
+
+void checkOnnx(const onnx::ModelProto& model) {
   try {
-    shapes = inferShapes(model);
+    onnx::checker::check_model(model);
+  } catch (const std::exception& error) {
+    throw Error(text("the ONNX checker refuses it: ", onOneLine(error.what())));
+  }
+  checkOpset(model);
+}
+
+// Runs `body` and puts the file's name before what it throws.
+template <typename Body>
+void namingTheFile(const std::string& name, const Body& body) {
+  try {
+    body();
   } catch (const Error& error) {
     throw Error(text(name, ": ", error.what()));
   }
+}
+
+void checkClassifier(const onnx::ModelProto& model) {
+  for (int64_t dim : inputShape(model))
+    if (dim <= 0) throw Error("channels, height and width of the input must be fixed numbers");
+  const ShapeMap shapes = inferShapes(model);
+  checkAllOperands(model, shapes);
   int64_t classes = 0;
   std::set<std::string> seen;
   for (const auto& output : model.graph().output()) {
     if (!seen.insert(output.name()).second)
-      throw Error(text(name, ": output '", output.name(), "' is declared twice"));
+      throw Error(text("output '", output.name(), "' is declared twice"));
     const auto found = shapes.find(output.name());
-    if (found == shapes.end()) throw Error(text(name, ": nothing computes the output '", output.name(), "'"));
+    if (found == shapes.end()) throw Error(text("nothing computes the output '", output.name(), "'"));
     const Shape& shape = found->second;
     if (shape.size() != 2 || shape[0] != 1 || shape[1] < 1)
-      throw Error(
-          text(name, ": output '", output.name(), "' is ", toString(shape), ", expected 1 x classes"));
+      throw Error(text("output '", output.name(), "' is ", toString(shape), ", expected 1 x classes"));
     if (classes == 0) classes = shape[1];
     if (shape[1] != classes)
-      throw Error(text(name, ": output '", output.name(), "' has ", shape[1],
-                       " classes, the outputs before it have ", classes));
+      throw Error(text("output '", output.name(), "' has ", shape[1], " classes, the outputs before it have ",
+                       classes));
   }
 }
 
@@ -134,6 +170,17 @@ onnx::ModelProto parseUnchecked(const void* data, size_t size, const std::string
 onnx::ModelProto parseModel(const void* data, size_t size, const std::string& name) {
   onnx::ModelProto model = parseUnchecked(data, size, name);
   checkModel(model, name);
+  return model;
+}
+
+onnx::ModelProto parseStage(const void* data, size_t size, const std::string& name) {
+  onnx::ModelProto model = parseUnchecked(data, size, name);
+  namingTheFile(name, [&] {
+    checkParts(model);
+    checkOnnx(model);
+    checkRecordedShapes(model);
+    checkAllOperands(model, recordedShapes(model));
+  });
   return model;
 }
 
@@ -183,24 +230,19 @@ void saveModel(const onnx::ModelProto& model, const std::string& path) {
 }
 
 void checkModel(const onnx::ModelProto& model, const std::string& name) {
-  const auto& graph = model.graph();
-  for (const auto& tensor : graph.initializer()) checkTensor(tensor, name);
-  for (const auto& node : graph.node()) checkNode(node, name);
-  if (model.functions_size() > 0) throw Error(text(name, ": holds model-local functions; inline them first"));
-  if (inputName(model).empty())
-    throw Error(
-        text(name, ": must have exactly one input that is not an initializer, N x C x H x W of float32"));
-  if (isEarlyExit(model)) return;
-  try {
-    onnx::checker::check_model(model);
-  } catch (const std::exception& error) {
-    throw Error(text(name, ": the ONNX checker refuses it: ", error.what()));
-  }
-  for (const auto& input : graph.input())
-    if (input.name() == inputName(model) &&
-        input.type().tensor_type().elem_type() != onnx::TensorProto::FLOAT)
-      throw Error(text(name, ": input '", input.name(), "' must be float32"));
-  checkClassifier(model, name);
+  namingTheFile(name, [&] {
+    checkParts(model);
+    if (model.graph().output_size() == 0) throw Error("has no output; expected one for every exit");
+    const std::string image = inputName(model);
+    if (image.empty())
+      throw Error("must have exactly one input that is not an initializer, N x C x H x W of float32");
+    if (isEarlyExit(model)) return;
+    checkOnnx(model);
+    for (const auto& input : model.graph().input())
+      if (input.name() == image && input.type().tensor_type().elem_type() != onnx::TensorProto::FLOAT)
+        throw Error(text("input '", input.name(), "' must be float32"));
+    checkClassifier(model);
+  });
 }
 
 bool isEarlyExit(const onnx::ModelProto& model) {

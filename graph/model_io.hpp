@@ -20,6 +20,10 @@ onnx::ModelProto parseModel(const void* data, size_t size, const std::string& na
 /// Only the protobuf, unchecked: for bytes this project wrote itself (embedded stages) and for inspection.
 onnx::ModelProto parseUnchecked(const void* data, size_t size, const std::string& name);
 
+/// An embedded stage: checked like a model, but it may have any inputs and outputs, and must record the shape
+/// of every tensor, truly. Cheap enough to do whenever a file is loaded.
+onnx::ModelProto parseStage(const void* data, size_t size, const std::string& name);
+
 /// Deterministic bytes of the model.
 std::string serialize(const onnx::ModelProto& model);
 

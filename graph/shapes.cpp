@@ -30,33 +30,62 @@ onnx::ValueInfoProto& inputOf(onnx::ModelProto& model) {
   throw Error("the model has no input");
 }
 
-}  // namespace
-
-void setBatch(onnx::ModelProto& model, int64_t batch) {
-  auto* graph = model.mutable_graph();
-  auto* shape = inputOf(model).mutable_type()->mutable_tensor_type()->mutable_shape();
-  if (shape->dim_size() > 0) shape->mutable_dim(0)->set_dim_value(batch);
-  graph->clear_value_info();
-  for (auto& output : *graph->mutable_output()) output.mutable_type()->mutable_tensor_type()->clear_shape();
+void forgetInferred(onnx::ModelProto& model) {
+  model.mutable_graph()->clear_value_info();
+  for (auto& output : *model.mutable_graph()->mutable_output())
+    output.mutable_type()->mutable_tensor_type()->clear_shape();
 }
 
-ShapeMap inferShapes(const onnx::ModelProto& model, int64_t batch) {
-  onnx::ModelProto copy = model;
-  setBatch(copy, batch);
+// Every shape that follows from the inputs'; writes them into the model too.
+ShapeMap inferFromInputs(onnx::ModelProto& model) {
   try {
     const onnx::ShapeInferenceOptions options(/*check_type=*/true, /*strict_mode=*/1, /*data_prop=*/true);
-    onnx::shape_inference::InferShapes(copy, onnx::OpSchemaRegistry::Instance(), options);
+    onnx::shape_inference::InferShapes(model, onnx::OpSchemaRegistry::Instance(), options);
   } catch (const std::exception& error) {
-    throw Error(text("the shapes of the graph do not fit together: ", error.what()));
+    throw Error(text("the shapes of the graph do not fit together: ", onOneLine(error.what())));
   }
-  ShapeMap shapes = recordedShapes(copy);
-  for (const auto& node : copy.graph().node())
+  ShapeMap shapes = recordedShapes(model);
+  for (const auto& node : model.graph().node())
     for (const auto& output : node.output())
       if (!output.empty() && shapes.count(output) == 0)
         throw Error(text("the shape of '", output, "', an output of node '", node.name(), "' (",
                          node.op_type(),
                          "), cannot be inferred; every dimension but the batch must be fixed"));
   return shapes;
+}
+
+}  // namespace
+
+void setBatch(onnx::ModelProto& model, int64_t batch) {
+  auto* shape = inputOf(model).mutable_type()->mutable_tensor_type()->mutable_shape();
+  if (shape->dim_size() > 0) shape->mutable_dim(0)->set_dim_value(batch);
+  forgetInferred(model);
+}
+
+ShapeMap inferShapes(const onnx::ModelProto& model, int64_t batch) {
+  onnx::ModelProto copy = model;
+  setBatch(copy, batch);
+  return inferFromInputs(copy);
+}
+
+void checkRecordedShapes(const onnx::ModelProto& model) {
+  const ShapeMap recorded = recordedShapes(model);
+  const auto require = [&](const std::string& tensor) {
+    if (!tensor.empty() && recorded.count(tensor) == 0)
+      throw Error(text("the shape of tensor '", tensor, "' is not recorded; the file is damaged"));
+  };
+  for (const auto& input : model.graph().input()) require(input.name());
+  for (const auto& output : model.graph().output()) require(output.name());
+  onnx::ModelProto copy = model;
+  forgetInferred(copy);
+  const ShapeMap inferred = inferFromInputs(copy);
+  for (const auto& node : model.graph().node())
+    for (const auto& output : node.output()) {
+      require(output);
+      if (!output.empty() && recorded.at(output) != inferred.at(output))
+        throw Error(text("tensor '", output, "' is recorded as ", toString(recorded.at(output)), " but is ",
+                         toString(inferred.at(output)), "; the file is damaged"));
+    }
 }
 
 ShapeMap recordedShapes(const onnx::ModelProto& model) {

@@ -25,6 +25,10 @@ ShapeMap inferShapes(const onnx::ModelProto& model, int64_t batch = 1);
 /// The shapes already written in the model (inputs, outputs, value_info, initializers); nothing is inferred.
 ShapeMap recordedShapes(const onnx::ModelProto& model);
 
+/// Throws rdi::Error naming the tensor unless every shape is recorded and is the one that follows from the
+/// inputs'.
+void checkRecordedShapes(const onnx::ModelProto& model);
+
 /// Height, width and channels that the model's input declares: {C, H, W}.
 Shape inputShape(const onnx::ModelProto& model);
 

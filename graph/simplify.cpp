@@ -258,6 +258,26 @@ bool composeGemms(Rewriter& rewriter, onnx::NodeProto& node) {
   return true;
 }
 
+// Gemm with constant weights in x out -> out x in, which is what OpenCV 4.6 reads when there is a bias too.
+bool transposeGemm(Rewriter& rewriter, onnx::NodeProto& node) {
+  Affine affine;
+  if (node.op_type() != "Gemm" || intAttribute(node, "transB", 0) != 0) return false;
+  if (!readAffine(rewriter, node, affine)) return false;
+  node.set_input(1, rewriter.addConstant(floatTensor("", {affine.out, affine.in}, affine.weight),
+                                         node.input(1) + "_transposed"));
+  setAttribute(node, "transB", int64_t{1});
+  return true;
+}
+
+// Conv whose kernel is known from its weights alone: OpenCV 4.6 wants it stated.
+bool stateKernel(Rewriter& rewriter, onnx::NodeProto& node) {
+  if (node.op_type() != "Conv" || findAttribute(node, "kernel_shape")) return false;
+  const auto* weight = rewriter.constant(node, 1);
+  if (!weight || weight->dims_size() < 3) return false;
+  setAttribute(node, "kernel_shape", Shape(weight->dims().begin() + 2, weight->dims().end()));
+  return true;
+}
+
 void removeUnused(onnx::GraphProto& graph) {
   std::vector<std::string> outputs;
   for (const auto& output : graph.output()) outputs.push_back(output.name());
@@ -296,8 +316,8 @@ void simplify(onnx::ModelProto& model) {
   auto& graph = *model.mutable_graph();
   removeUnused(graph);
   Rewriter rewriter(graph);
-  constexpr bool (*kRewrites[])(Rewriter&, onnx::NodeProto&) = {liftConstant, bypass, foldBatchNormalization,
-                                                                makeGemm, composeGemms};
+  constexpr bool (*kRewrites[])(Rewriter&, onnx::NodeProto&) = {
+      liftConstant, bypass, foldBatchNormalization, makeGemm, composeGemms, transposeGemm, stateKernel};
   // A rewrite may delete nodes anywhere, so the search starts again after each one that applied.
   for (bool changed = true; changed;) {
     changed = false;

@@ -10,8 +10,9 @@ namespace rdi::graph {
 /// Rewrites an inference graph into an equal, smaller one: Constant nodes become initializers, Identity and
 /// Dropout vanish (also Identity of an initializer, which OpenCV 4.6 refuses), BatchNormalization is folded
 /// into the Conv or Gemm before it where nobody else reads that Conv, Gemm and MatMul chains without
-/// activation between them become one Gemm, unused initializers and nodes go. Outputs keep their names;
-/// results agree within rounding.
+/// activation between them become one Gemm, unused initializers and nodes go, and what OpenCV 4.6 would
+/// refuse is written as it reads it (Gemm weights as out x in, kernel sizes stated). Outputs keep their
+/// names and what is left keeps its recorded shapes; results agree within rounding.
 void simplify(onnx::ModelProto& model);
 
 }  // namespace rdi::graph

@@ -36,7 +36,8 @@ Window windowOf(const onnx::NodeProto& node, const Shape& source, const Shape& d
   const std::string autoPad = stringAttribute(node, "auto_pad", "NOTSET");
   const std::vector<int64_t> pads = intsAttribute(node, "pads", {0, 0, 0, 0});
   if (pads.size() != 4 || *std::min_element(pads.begin(), pads.end()) < 0)
-    throw Error(text(node.op_type(), " '", node.name(), "': attribute pads must hold 4 values of at least 0"));
+    throw Error(
+        text(node.op_type(), " '", node.name(), "': attribute pads must hold 4 values of at least 0"));
   for (size_t axis = 0; axis < 2; ++axis) {
     const int64_t reach = (window.kernel[axis] - 1) * window.dilations[axis] + 1;
     const int64_t covered = (destination.at(axis + 2) - 1) * window.strides[axis] + reach;

@@ -29,7 +29,8 @@ EarlyExitLayer::EarlyExitLayer(const cv::dnn::LayerParams& params) {
   }
   if (index_ < 0) fail(*this, text("index is ", index_, ", expected at least 0"));
   if (rule_.patience < 1) fail(*this, text("patience is ", rule_.patience, ", expected at least 1"));
-  if (!main_ && blobs.size() != 1) fail(*this, text(blobs.size(), " constant inputs, expected one: the threshold"));
+  if (!main_ && blobs.size() != 1)
+    fail(*this, text(blobs.size(), " constant inputs, expected one: the threshold"));
   paidMacs_ = countAttribute(params, "paid_macs");
   ownMacs_ = countAttribute(params, "own_macs");
   ownConvMacs_ = countAttribute(params, "own_conv_macs");
@@ -67,7 +68,8 @@ float EarlyExitLayer::threshold() const {
     fail(*this, text("the threshold (parameter 0) has ", blobs.empty() ? 0 : blobs[0].total(),
                      " values, expected 1 of type float32"));
   const float value = *blobs[0].ptr<float>();
-  if (std::isnan(value)) fail(*this, "the threshold (parameter 0) is NaN; give a number, +infinity or -infinity");
+  if (std::isnan(value))
+    fail(*this, "the threshold (parameter 0) is NaN; give a number, +infinity or -infinity");
   return value;
 }
 

@@ -16,11 +16,11 @@ constexpr float kUndecided = -1.0f;
 
 /// RdiEarlyExit: lets rows leave whose fused scores are sure enough (graph::leavesAt).
 ///
-/// Inputs: class scores of the exits reached so far, each N x classes, then, but for the first gate, the previous
-/// gate's state. Output: the state, N x 1. blobs[0] holds the threshold and is read at every forward, so
-/// net.setParam applies at once; the main exit has none and takes every row that is left.
+/// Inputs: class scores of the exits reached so far, each N x classes, then, but for the first gate, the
+/// previous gate's state. Output: the state, N x 1. blobs[0] holds the threshold and is read at every
+/// forward, so net.setParam applies at once; the main exit has none and takes every row that is left.
 class EarlyExitLayer : public cv::dnn::Layer {
- public:
+public:
   explicit EarlyExitLayer(const cv::dnn::LayerParams& params);
 
   bool getMemoryShapes(const std::vector<cv::dnn::MatShape>& inputs, int requiredOutputs,
@@ -37,13 +37,14 @@ class EarlyExitLayer : public cv::dnn::Layer {
   double ownMacs() const { return ownMacs_; }
   double ownConvMacs() const { return ownConvMacs_; }
 
-  /// The threshold in blobs[0]; throws a cv::Exception when it is not one float, or NaN. Not for the main exit.
+  /// The threshold in blobs[0]; throws a cv::Exception when it is not one float, or NaN. Not for the main
+  /// exit.
   float threshold() const;
 
   /// State of every row after the last forward; empty before the first.
   const std::vector<int>& lastStates() const { return lastStates_; }
 
- private:
+private:
   size_t scoreCount() const { return static_cast<size_t>(index_) + 1; }
 
   graph::ExitRule rule_;

@@ -5,8 +5,8 @@
 
 namespace rdi {
 
-/// Makes OpenCV know RdiStage, RdiBranchClassifier, RdiEarlyExit and RdiSelect. The first call does it, from whatever
-/// thread; others return when it is done.
+/// Makes OpenCV know RdiStage, RdiBranchClassifier, RdiEarlyExit and RdiSelect. The first call does it, from
+/// whatever thread; others return when it is done.
 void registerLayerTypes();
 
 }  // namespace rdi

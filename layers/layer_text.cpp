@@ -10,7 +10,8 @@
 namespace rdi {
 namespace {
 
-[[noreturn]] void failAttribute(const cv::dnn::LayerParams& params, const std::string& name, const std::string& found) {
+[[noreturn]] void failAttribute(const cv::dnn::LayerParams& params, const std::string& name,
+                                const std::string& found) {
   CV_Error(cv::Error::StsBadArg, text(params.type, " '", params.name, "': attribute ", name, " ", found,
                                       "; convert the model again with rdi-convert"));
 }

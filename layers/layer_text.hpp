@@ -15,7 +15,8 @@ namespace rdi {
 /// "3x32x32", for messages.
 std::string toString(const cv::dnn::MatShape& shape);
 
-/// Attribute of a layer; throws a cv::Exception naming layer and attribute when it is absent or of another type.
+/// Attribute of a layer; throws a cv::Exception naming layer and attribute when it is absent or of another
+/// type.
 std::string textAttribute(const cv::dnn::LayerParams& params, const std::string& name);
 int intAttribute(const cv::dnn::LayerParams& params, const std::string& name);
 /// A non-negative number written as decimal digits; 0 when absent.

@@ -23,7 +23,8 @@ SelectLayer::SelectLayer(const cv::dnn::LayerParams& params) {
 
 bool SelectLayer::getMemoryShapes(const std::vector<MatShape>& inputs, int, std::vector<MatShape>& outputs,
                                   std::vector<MatShape>&) const {
-  if (inputs.size() < 2) fail(*this, text(inputs.size(), " inputs, expected the exit state and the scores of each exit"));
+  if (inputs.size() < 2)
+    fail(*this, text(inputs.size(), " inputs, expected the exit state and the scores of each exit"));
   const MatShape& scores = inputs[1];
   if (scores.size() != 2 || scores[0] < 1 || scores[1] < 1)
     fail(*this, text("input 2 is ", toString(scores), ", expected N x classes"));
@@ -52,11 +53,13 @@ void SelectLayer::forward(cv::InputArrayOfArrays inputBlobs, cv::OutputArrayOfAr
 
   const float* state = inputs[0].ptr<float>();
   for (int row = 0; row < outputs[0].size[0]; ++row) {
+    if (!(state[row] >= 0 && state[row] < static_cast<float>(rowScores_.size())))
+      fail(*this,
+           text("row ", row, " has exit state ", state[row], ", expected 0 to ", rowScores_.size() - 1));
     const int exit = static_cast<int>(state[row]);
-    if (!(state[row] >= 0) || exit >= static_cast<int>(rowScores_.size()))
-      fail(*this, text("row ", row, " has exit state ", state[row], ", expected 0 to ", rowScores_.size() - 1));
     for (size_t i = 0; i <= static_cast<size_t>(exit); ++i) rowScores_[i] = inputs[i + 1].ptr<float>(row);
-    graph::fuseScores(rowScores_.data(), exit, outputs[0].size[1], fusion_, scores_, outputs[0].ptr<float>(row));
+    graph::fuseScores(rowScores_.data(), exit, outputs[0].size[1], fusion_, scores_,
+                      outputs[0].ptr<float>(row));
   }
 }
 

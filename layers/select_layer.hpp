@@ -14,7 +14,7 @@ namespace rdi {
 ///
 /// Inputs: the last gate's state (N x 1), then the scores of every exit (N x classes). Output: N x classes.
 class SelectLayer : public cv::dnn::Layer {
- public:
+public:
   explicit SelectLayer(const cv::dnn::LayerParams& params);
 
   bool getMemoryShapes(const std::vector<cv::dnn::MatShape>& inputs, int requiredOutputs,
@@ -24,7 +24,7 @@ class SelectLayer : public cv::dnn::Layer {
   void forward(cv::InputArrayOfArrays inputs, cv::OutputArrayOfArrays outputs,
                cv::OutputArrayOfArrays internals) override;
 
- private:
+private:
   graph::Fusion fusion_ = graph::Fusion::last;
   graph::Scores scores_ = graph::Scores::logits;
   std::vector<const float*> rowScores_;  // scores of one row, by exit

@@ -45,9 +45,10 @@ StageLayer::StageLayer(const cv::dnn::LayerParams& params) {
   try {
     engineKind_ = engine::engineFromName(engineName);
     layouts_ = readLayouts(layoutNames);
-    stage_ = graph::parseUnchecked(bytes.data(), bytes.size(), "attribute graph");
+    stage_ = graph::parseStage(bytes.data(), bytes.size(), "attribute graph");
     readPorts(layouts_);
-    macs_ = graph::modelMacs(stage_).total();
+    const graph::ShapeMap shapes = graph::recordedShapes(stage_);
+    for (const onnx::NodeProto& node : stage_.graph().node()) macs_ += graph::nodeMacs(node, shapes).total();
   } catch (const std::exception& error) {
     fail(*this, error.what());
   }
@@ -60,12 +61,10 @@ void StageLayer::readPorts(const std::vector<engine::Layout>& layouts) {
   std::set<std::string> constants;
   for (const onnx::TensorProto& tensor : stage_.graph().initializer()) constants.insert(tensor.name());
   const auto portOf = [&](const std::string& tensor, engine::Layout layout) {
-    const auto found = shapes.find(tensor);
-    if (found == shapes.end())
-      throw Error(text("the embedded graph does not record the shape of '", tensor, "'; the file is damaged"));
-    const graph::Shape& shape = found->second;
+    const graph::Shape& shape = shapes.at(tensor);
     if (shape.empty() || shape[0] != 1)
-      throw Error(text("tensor '", tensor, "' of the embedded graph is ", graph::toString(shape), ", expected batch 1"));
+      throw Error(text("tensor '", tensor, "' of the embedded graph is ", graph::toString(shape),
+                       ", expected batch 1"));
     if ((shape.size() == 4) == (layout == engine::Layout::plain))
       throw Error(text("input_layout of '", tensor, "' does not fit its shape ", graph::toString(shape)));
     graph::Shape row(shape.begin() + 1, shape.end());
@@ -85,15 +84,16 @@ void StageLayer::readPorts(const std::vector<engine::Layout>& layouts) {
     inputs_.push_back(portOf(value.name(), layouts[inputs_.size()]));
   }
   if (inputs_.empty() || inputs_.size() != layouts.size())
-    throw Error(text("the embedded graph has ", inputs_.size(), " inputs, input_layout names ", layouts.size()));
+    throw Error(
+        text("the embedded graph has ", inputs_.size(), " inputs, input_layout names ", layouts.size()));
   for (const onnx::ValueInfoProto& value : stage_.graph().output()) {
-    const bool picture = shapes.count(value.name()) != 0 && shapes.at(value.name()).size() == 4;
+    const bool picture = shapes.at(value.name()).size() == 4;
     outputs_.push_back(portOf(value.name(), picture ? engine::Layout::nhwc : engine::Layout::plain));
   }
   if (outputs_.empty()) throw Error("the embedded graph has no output; the file is damaged");
   if (inputs_.size() + outputs_.size() > kMostPorts)
-    throw Error(text("the embedded graph has ", inputs_.size() + outputs_.size(), " inputs and outputs, at most ",
-                     kMostPorts, " are supported"));
+    throw Error(text("the embedded graph has ", inputs_.size() + outputs_.size(),
+                     " inputs and outputs, at most ", kMostPorts, " are supported"));
   if (type == "RdiBranchClassifier" && (outputs_.size() != 1 || outputs_[0].row.size() != 1))
     throw Error("the embedded graph of a classifier must give one row of scores");
 }
@@ -109,8 +109,9 @@ bool StageLayer::getMemoryShapes(const std::vector<MatShape>& inputs, int requir
     expected.insert(expected.begin(), rowCount);
     if (inputs[i] != expected || rowCount < 1) {
       MatShape row(expected.begin() + 1, expected.end());
-      fail(*this, text("input ", i + 1, " is ", toString(inputs[i]), ", expected Nx", toString(row), " (", order,
-                       ") with N >= 1; give the net pictures of the size and channels it was made for"));
+      fail(*this,
+           text("input ", i + 1, " is ", toString(inputs[i]), ", expected Nx", toString(row), " (", order,
+                ") with N >= 1; give the net pictures of the size and channels it was made for"));
     }
   }
   outputs.clear();
@@ -144,7 +145,7 @@ void StageLayer::prepare(int rowCount) {
 
 /// The undecided rows of one forward, computed by whichever slot is free.
 class StageLayer::Rows : public cv::ParallelLoopBody {
- public:
+public:
   Rows(StageLayer& layer, const std::vector<cv::Mat>& inputs, const std::vector<cv::Mat>& outputs)
       : layer_(layer), inputs_(inputs), outputs_(outputs) {}
 
@@ -158,7 +159,7 @@ class StageLayer::Rows : public cv::ParallelLoopBody {
     layer_.engine_->runSingleRow(pointers.inputs, pointers.outputs);
   }
 
- private:
+private:
   struct Pointers {
     const float* inputs[kMostPorts];
     float* outputs[kMostPorts];

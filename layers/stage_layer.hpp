@@ -14,14 +14,14 @@
 
 namespace rdi {
 
-/// RdiStage and RdiBranchClassifier: runs an embedded ONNX graph on the rows that have not left yet. They differ in
-/// that a classifier's graph gives exactly one row of class scores.
+/// RdiStage and RdiBranchClassifier: runs an embedded ONNX graph on the rows that have not left yet. They
+/// differ in that a classifier's graph gives exactly one row of class scores.
 ///
-/// Inputs: one blob for each graph input, and optionally the state of the previous RdiEarlyExit (N x 1): rows whose
-/// state is not -1 are skipped and keep whatever their outputs held. Outputs: one blob for each graph output, rank 4
-/// as N x H x W x C.
+/// Inputs: one blob for each graph input, and optionally the state of the previous RdiEarlyExit (N x 1): rows
+/// whose state is not -1 are skipped and keep whatever their outputs held. Outputs: one blob for each graph
+/// output, rank 4 as N x H x W x C.
 class StageLayer : public cv::dnn::Layer {
- public:
+public:
   explicit StageLayer(const cv::dnn::LayerParams& params);
   ~StageLayer() override;
 
@@ -38,7 +38,7 @@ class StageLayer : public cv::dnn::Layer {
   /// Rows that the last forward computed.
   int computedRows() const { return computedRows_; }
 
- private:
+private:
   struct Port {
     std::string name;
     cv::dnn::MatShape row;  // of one row as the blob declares it, without N

@@ -7,8 +7,8 @@
 namespace rdi {
 namespace {
 
-/// Runs when the library is loaded: by the linker, dlopen, LD_PRELOAD or ctypes. An exception here would end the
-/// process; a registration that failed shows when OpenCV does not find the layers.
+/// Runs when the library is loaded: by the linker, dlopen, LD_PRELOAD or ctypes. An exception here would end
+/// the process; a registration that failed shows when OpenCV does not find the layers.
 __attribute__((constructor)) void registerWhenLoaded() {
   try {
     registerLayerTypes();

@@ -58,9 +58,11 @@ cv::Mat blobFromImage(const cv::Mat& image, const ModelInfo& info) {
   if (image.empty() || image.depth() != CV_8U || image.dims != 2 || (given != 1 && given != 3 && given != 4))
     CV_Error(cv::Error::StsBadArg, "rdi: blobFromImage expects an 8-bit picture with 1, 3 or 4 channels");
   if ((info.channels != 1 && info.channels != 3) || info.size.width < 1 || info.size.height < 1)
-    CV_Error(cv::Error::StsBadArg, text("rdi: the model wants ", info.channels, " channels of ", info.size.width, "x",
-                                        info.size.height, " pixels; blobFromImage knows 1 or 3 channels"));
-  return cv::dnn::blobFromImage(withChannels(image, info.channels), info.scale, info.size, info.mean, info.swapRB,
+    CV_Error(cv::Error::StsBadArg,
+             text("rdi: the model wants ", info.channels, " channels of ", info.size.width, "x",
+                  info.size.height, " pixels; blobFromImage knows 1 or 3 channels"));
+  return cv::dnn::blobFromImage(withChannels(image, info.channels), info.scale, info.size, info.mean,
+                                info.swapRB,
                                 /*crop=*/false);
 }
 

@@ -31,8 +31,9 @@ std::vector<Gate> gatesOf(const cv::dnn::Net& net) {
                gates[i].layer->isMain() == (i + 1 == gates.size());
   if (!complete)
     CV_Error(cv::Error::StsBadArg,
-             gates.empty() ? "rdi: this net has no RdiEarlyExit layer; load an early-exit ONNX made by rdi-convert"
-                           : "rdi: the net's exits are not complete; convert the model again with rdi-convert");
+             gates.empty()
+                 ? "rdi: this net has no RdiEarlyExit layer; load an early-exit ONNX made by rdi-convert"
+                 : "rdi: the net's exits are not complete; convert the model again with rdi-convert");
   return gates;
 }
 

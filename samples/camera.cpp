@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <cstdlib>
 #include <filesystem>
 #include <iostream>
 #include <opencv2/core/utility.hpp>
@@ -128,8 +129,9 @@ cv::Mat withOverlay(const cv::Mat& frame, const Answer& answer, const Classifier
 int run(int argc, char** argv) {
   const Arguments arguments(argc, argv, {"source", "output", "frames"});
   if (arguments.words().size() != 1) throw WrongUsage("expected exactly one model");
-  cv::utils::logging::setLogLevel(
-      cv::utils::logging::LOG_LEVEL_SILENT);  // it reports every video backend it tries
+  // OpenCV and ffmpeg report every video backend they try; what matters is said here.
+  cv::utils::logging::setLogLevel(cv::utils::logging::LOG_LEVEL_SILENT);
+  setenv("OPENCV_FFMPEG_LOGLEVEL", "-8", /*overwrite=*/0);
   const std::string source = arguments.get("source", "0"), output = arguments.get("output");
   const int lastFrame = arguments.number("frames", 0, 1);
   if (output.empty() && !haveDisplay()) {

@@ -36,5 +36,6 @@ for part in images-idx3 labels-idx1; do
   gunzip -c "$data/t10k-$part-ubyte.gz" >"$out/t10k-$part-ubyte"
 done
 "$build/bin/rdi-convert" "models/$name.onnx" --static main -o "$out/$name.static.onnx" >/dev/null
-"$build/bin/classify_test_set" "models/$name.early-exit.onnx" --static "$out/$name.static.onnx" \
+# One thread: nets this small gain nothing from more, and what else the machine does disturbs the times less.
+"$build/bin/classify_test_set" "models/$name.early-exit.onnx" --threads 1 --static "$out/$name.static.onnx" \
   --images "$out/t10k-images-idx3-ubyte" --labels "$out/t10k-labels-idx1-ubyte" --sheet "$out/contact_sheet.png"

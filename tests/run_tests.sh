@@ -36,6 +36,8 @@ cmake/install_dependencies.sh "${dependencies[@]}" || failed "the packages liste
 cmake --preset "$preset" || failed "configuring failed; see above"
 cmake --build --preset "$preset" --parallel "$(nproc)" || failed "the build failed; see above"
 
+# Tests run beside each other; OpenMP threads that spin while they wait would take the cores from one another.
+export OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-passive}
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 LC_ALL=C ctest --test-dir "$buildDir" --output-on-failure --parallel "$(nproc)" "$@" 2>&1 | tee "$log"

@@ -23,7 +23,7 @@ struct Group {
 };
 
 class Planner {
- public:
+public:
   explicit Planner(Program& program) : program_(program), groupOf_(program.tensors.size()) {
     std::iota(groupOf_.begin(), groupOf_.end(), 0);
     groups_.resize(program.tensors.size());
@@ -34,7 +34,8 @@ class Planner {
       groups_[i].bytes = static_cast<size_t>(program_.tensors[i].elementCount()) * sizeof(float);
       if (program_.tensors[i].sameBytesAs >= 0) join(static_cast<int>(i), program_.tensors[i].sameBytesAs);
     }
-    for (size_t i = 0; i < program_.inputs.size(); ++i) place(program_.inputs[i], Storage::input, static_cast<int>(i));
+    for (size_t i = 0; i < program_.inputs.size(); ++i)
+      place(program_.inputs[i], Storage::input, static_cast<int>(i));
     for (size_t i = 0; i < program_.outputs.size(); ++i)
       place(program_.outputs[i], Storage::output, static_cast<int>(i));
     for (size_t i = 0; i < program_.operations.size(); ++i) {
@@ -47,7 +48,7 @@ class Planner {
     return layOut();
   }
 
- private:
+private:
   int find(int tensor) const {
     while (groupOf_[static_cast<size_t>(tensor)] != tensor) tensor = groupOf_[static_cast<size_t>(tensor)];
     return tensor;
@@ -94,7 +95,8 @@ class Planner {
   BufferPlan layOut() {
     std::vector<int> order;
     for (size_t i = 0; i < groups_.size(); ++i)
-      if (find(static_cast<int>(i)) == static_cast<int>(i) && !groups_[i].external()) order.push_back(static_cast<int>(i));
+      if (find(static_cast<int>(i)) == static_cast<int>(i) && !groups_[i].external())
+        order.push_back(static_cast<int>(i));
     std::stable_sort(order.begin(), order.end(), [&](int a, int b) {
       return groups_[static_cast<size_t>(a)].bytes > groups_[static_cast<size_t>(b)].bytes;
     });
@@ -114,7 +116,8 @@ class Planner {
                                          [&](const Group* other) { return other->place.offset > offset; });
       placed.insert(position, &group);
     }
-    for (size_t i = 0; i < program_.tensors.size(); ++i) plan.places.push_back(groupOf(static_cast<int>(i)).place);
+    for (size_t i = 0; i < program_.tensors.size(); ++i)
+      plan.places.push_back(groupOf(static_cast<int>(i)).place);
     return plan;
   }
 

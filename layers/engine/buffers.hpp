@@ -24,9 +24,9 @@ struct BufferPlan {
   size_t arenaBytes = 0;
 };
 
-/// Gives every tensor its place: graph inputs and outputs in the caller's memory, the rest in one arena in which
-/// tensors that are never alive together share bytes. A tensor that is added to a result and dies there is the
-/// destination's own buffer; where that is impossible the operation's copiesAddend is set.
+/// Gives every tensor its place: graph inputs and outputs in the caller's memory, the rest in one arena in
+/// which tensors that are never alive together share bytes. A tensor that is added to a result and dies there
+/// is the destination's own buffer; where that is impossible the operation's copiesAddend is set.
 BufferPlan planBuffers(Program& program);
 
 }  // namespace rdi::engine

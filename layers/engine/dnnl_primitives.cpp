@@ -12,39 +12,48 @@ using dnnl::algorithm;
 using dnnl::memory;
 using Role = PrimitiveArgument::Role;
 
-// oneDNN 3 dropped the operation descriptors between arguments and primitive descriptor, the scale of an element-wise
-// post-operation, and moved the engine to the front.
+// oneDNN 3 dropped the operation descriptors between arguments and primitive descriptor, the scale of an
+// element-wise post-operation, and moved the engine to the front.
 #if DNNL_VERSION_MAJOR >= 3
 template <typename Primitive, typename... Arguments>
-typename Primitive::primitive_desc describe(const dnnl::engine& engine, const dnnl::primitive_attr& attributes,
+typename Primitive::primitive_desc describe(const dnnl::engine& engine,
+                                            const dnnl::primitive_attr& attributes,
                                             const Arguments&... arguments) {
   return {engine, arguments..., attributes};
 }
 
 memory::dims none(const memory::dims& strides) { return memory::dims(strides.size(), 0); }
 
-dnnl::pooling_forward::primitive_desc describePooling(const dnnl::engine& engine, const dnnl::primitive_attr& attributes,
-                                                      algorithm kind, const memory::desc& source,
-                                                      const memory::desc& destination, const memory::dims& strides,
-                                                      const memory::dims& kernel, const memory::dims& padsBegin,
-                                                      const memory::dims& padsEnd) {
-  return {engine, dnnl::prop_kind::forward_inference, kind, source, destination, strides, kernel,
-          none(strides), padsBegin, padsEnd, attributes};
+dnnl::pooling_forward::primitive_desc describePooling(
+    const dnnl::engine& engine, const dnnl::primitive_attr& attributes, algorithm kind,
+    const memory::desc& source, const memory::desc& destination, const memory::dims& strides,
+    const memory::dims& kernel, const memory::dims& padsBegin, const memory::dims& padsEnd) {
+  return {engine,      dnnl::prop_kind::forward_inference,
+          kind,        source,
+          destination, strides,
+          kernel,      none(strides),
+          padsBegin,   padsEnd,
+          attributes};
 }
 
 dnnl::eltwise_forward::primitive_desc describeActivation(const dnnl::engine& engine,
-                                                         const dnnl::primitive_attr& attributes, algorithm kind,
-                                                         const memory::desc& tensor, float alpha, float beta) {
+                                                         const dnnl::primitive_attr& attributes,
+                                                         algorithm kind, const memory::desc& tensor,
+                                                         float alpha, float beta) {
   return {engine, dnnl::prop_kind::forward_inference, kind, tensor, tensor, alpha, beta, attributes};
 }
 
-dnnl::softmax_forward::primitive_desc describeSoftmax(const dnnl::engine& engine, const dnnl::primitive_attr& attributes,
+dnnl::softmax_forward::primitive_desc describeSoftmax(const dnnl::engine& engine,
+                                                      const dnnl::primitive_attr& attributes,
                                                       const memory::desc& tensor) {
-  return {engine, dnnl::prop_kind::forward_inference, algorithm::softmax_accurate, tensor, tensor, 1, attributes};
+  return {engine,    dnnl::prop_kind::forward_inference, algorithm::softmax_accurate, tensor, tensor, 1,
+          attributes};
 }
 
-dnnl::concat::primitive_desc describeConcat(const dnnl::engine& engine, const dnnl::primitive_attr& attributes,
-                                            const memory::desc& destination, const std::vector<memory::desc>& sources) {
+dnnl::concat::primitive_desc describeConcat(const dnnl::engine& engine,
+                                            const dnnl::primitive_attr& attributes,
+                                            const memory::desc& destination,
+                                            const std::vector<memory::desc>& sources) {
   return {engine, destination, 1, sources, attributes};
 }
 
@@ -53,34 +62,38 @@ void appendActivation(dnnl::post_ops& operations, algorithm kind, float alpha, f
 }
 #else
 template <typename Primitive, typename... Arguments>
-typename Primitive::primitive_desc describe(const dnnl::engine& engine, const dnnl::primitive_attr& attributes,
+typename Primitive::primitive_desc describe(const dnnl::engine& engine,
+                                            const dnnl::primitive_attr& attributes,
                                             const Arguments&... arguments) {
   return {typename Primitive::desc(arguments...), attributes, engine};
 }
 
-dnnl::pooling_forward::primitive_desc describePooling(const dnnl::engine& engine, const dnnl::primitive_attr& attributes,
-                                                      algorithm kind, const memory::desc& source,
-                                                      const memory::desc& destination, const memory::dims& strides,
-                                                      const memory::dims& kernel, const memory::dims& padsBegin,
-                                                      const memory::dims& padsEnd) {
+dnnl::pooling_forward::primitive_desc describePooling(
+    const dnnl::engine& engine, const dnnl::primitive_attr& attributes, algorithm kind,
+    const memory::desc& source, const memory::desc& destination, const memory::dims& strides,
+    const memory::dims& kernel, const memory::dims& padsBegin, const memory::dims& padsEnd) {
   return describe<dnnl::pooling_forward>(engine, attributes, dnnl::prop_kind::forward_inference, kind, source,
                                          destination, strides, kernel, padsBegin, padsEnd);
 }
 
 dnnl::eltwise_forward::primitive_desc describeActivation(const dnnl::engine& engine,
-                                                         const dnnl::primitive_attr& attributes, algorithm kind,
-                                                         const memory::desc& tensor, float alpha, float beta) {
-  return describe<dnnl::eltwise_forward>(engine, attributes, dnnl::prop_kind::forward_inference, kind, tensor, alpha,
-                                         beta);
+                                                         const dnnl::primitive_attr& attributes,
+                                                         algorithm kind, const memory::desc& tensor,
+                                                         float alpha, float beta) {
+  return describe<dnnl::eltwise_forward>(engine, attributes, dnnl::prop_kind::forward_inference, kind, tensor,
+                                         alpha, beta);
 }
 
-dnnl::softmax_forward::primitive_desc describeSoftmax(const dnnl::engine& engine, const dnnl::primitive_attr& attributes,
+dnnl::softmax_forward::primitive_desc describeSoftmax(const dnnl::engine& engine,
+                                                      const dnnl::primitive_attr& attributes,
                                                       const memory::desc& tensor) {
   return describe<dnnl::softmax_forward>(engine, attributes, dnnl::prop_kind::forward_inference, tensor, 1);
 }
 
-dnnl::concat::primitive_desc describeConcat(const dnnl::engine& engine, const dnnl::primitive_attr& attributes,
-                                            const memory::desc& destination, const std::vector<memory::desc>& sources) {
+dnnl::concat::primitive_desc describeConcat(const dnnl::engine& engine,
+                                            const dnnl::primitive_attr& attributes,
+                                            const memory::desc& destination,
+                                            const std::vector<memory::desc>& sources) {
   return {destination, 1, sources, engine, attributes};
 }
 
@@ -91,27 +104,37 @@ void appendActivation(dnnl::post_ops& operations, algorithm kind, float alpha, f
 
 algorithm algorithmOf(ActivationKind kind) {
   switch (kind) {
-    case ActivationKind::relu: return algorithm::eltwise_relu;
-    case ActivationKind::elu: return algorithm::eltwise_elu;
-    case ActivationKind::clip: return algorithm::eltwise_clip;
-    case ActivationKind::sigmoid: return algorithm::eltwise_logistic;
-    case ActivationKind::tanh: return algorithm::eltwise_tanh;
+    case ActivationKind::relu:
+      return algorithm::eltwise_relu;
+    case ActivationKind::elu:
+      return algorithm::eltwise_elu;
+    case ActivationKind::clip:
+      return algorithm::eltwise_clip;
+    case ActivationKind::sigmoid:
+      return algorithm::eltwise_logistic;
+    case ActivationKind::tanh:
+      return algorithm::eltwise_tanh;
   }
   throw Error("unknown activation");
 }
 
 algorithm algorithmOf(BinaryKind kind) {
   switch (kind) {
-    case BinaryKind::add: return algorithm::binary_add;
-    case BinaryKind::subtract: return algorithm::binary_sub;
-    case BinaryKind::multiply: return algorithm::binary_mul;
-    case BinaryKind::divide: return algorithm::binary_div;
+    case BinaryKind::add:
+      return algorithm::binary_add;
+    case BinaryKind::subtract:
+      return algorithm::binary_sub;
+    case BinaryKind::multiply:
+      return algorithm::binary_mul;
+    case BinaryKind::divide:
+      return algorithm::binary_div;
   }
   throw Error("unknown binary operation");
 }
 
 memory::desc dense(const graph::Shape& shape) {
-  return {shape, memory::data_type::f32, shape.size() == 4 ? memory::format_tag::nhwc : memory::format_tag::nc};
+  return {shape, memory::data_type::f32,
+          shape.size() == 4 ? memory::format_tag::nhwc : memory::format_tag::nc};
 }
 
 memory::dims toDims(const std::array<int64_t, 2>& pair) { return {pair[0], pair[1]}; }
@@ -140,29 +163,48 @@ dnnl::primitive_attr attributesOf(const Operation& operation) {
 }
 
 class Compiler {
- public:
+public:
   Compiler(const Operation& operation, const Program& program, const dnnl::engine& engine,
            const CompiledPrimitive* like)
-      : operation_(operation), program_(program), engine_(engine), like_(like), attributes_(attributesOf(operation)) {}
+      : operation_(operation),
+        program_(program),
+        engine_(engine),
+        like_(like),
+        attributes_(attributesOf(operation)) {}
 
   CompiledPrimitive run() {
     switch (operation_.kind) {
-      case OperationKind::convolution: convolution(); break;
-      case OperationKind::innerProduct: innerProduct(); break;
+      case OperationKind::convolution:
+        convolution();
+        break;
+      case OperationKind::innerProduct:
+        innerProduct();
+        break;
       case OperationKind::maxPool:
-      case OperationKind::averagePool: pool(); break;
-      case OperationKind::binary: binary(); break;
-      case OperationKind::activation: activation(); break;
-      case OperationKind::softmax: softmax(); break;
-      case OperationKind::concat: concat(); break;
+      case OperationKind::averagePool:
+        pool();
+        break;
+      case OperationKind::binary:
+        binary();
+        break;
+      case OperationKind::activation:
+        activation();
+        break;
+      case OperationKind::softmax:
+        softmax();
+        break;
+      case OperationKind::concat:
+        concat();
+        break;
       case OperationKind::toChannelsLast:
       case OperationKind::toChannelsFirst:
-      case OperationKind::copy: throw Error("this operation only moves bytes");
+      case OperationKind::copy:
+        throw Error("this operation only moves bytes");
     }
     return std::move(result_);
   }
 
- private:
+private:
   const Tensor& tensor(int index) const { return program_.tensors[static_cast<size_t>(index)]; }
   memory::desc source() const { return dense(tensor(operation_.sources[0]).shape); }
   memory::desc destination() const { return dense(tensor(operation_.destination).shape); }
@@ -237,8 +279,8 @@ class Compiler {
 
   void binary() {
     const memory::desc operand = dense(operation_.operandShape);
-    auto description = describe<dnnl::binary>(engine_, attributes_, algorithmOf(operation_.binary), source(), operand,
-                                              destination());
+    auto description = describe<dnnl::binary>(engine_, attributes_, algorithmOf(operation_.binary), source(),
+                                              operand, destination());
     add(DNNL_ARG_SRC_0, Role::tensor, source(), operation_.sources[0]);
     add(DNNL_ARG_DST, Role::tensor, destination(), operation_.destination);
     if (operation_.sources.size() > 1)
@@ -249,8 +291,9 @@ class Compiler {
   }
 
   void activation() {
-    auto description = describeActivation(engine_, attributes_, algorithmOf(operation_.activation->kind), source(),
-                                          operation_.activation->alpha, operation_.activation->beta);
+    auto description =
+        describeActivation(engine_, attributes_, algorithmOf(operation_.activation->kind), source(),
+                           operation_.activation->alpha, operation_.activation->beta);
     addSourceAndDestination(source(), destination());
     finish<dnnl::eltwise_forward>(description);
   }
@@ -304,11 +347,12 @@ memory::desc plainBias(const Operation& operation) {
 }
 
 bool isPrimitive(OperationKind kind) {
-  return kind != OperationKind::copy && kind != OperationKind::toChannelsLast && kind != OperationKind::toChannelsFirst;
+  return kind != OperationKind::copy && kind != OperationKind::toChannelsLast &&
+         kind != OperationKind::toChannelsFirst;
 }
 
-CompiledPrimitive compilePrimitive(const Operation& operation, const Program& program, const dnnl::engine& engine,
-                                   const CompiledPrimitive* like) {
+CompiledPrimitive compilePrimitive(const Operation& operation, const Program& program,
+                                   const dnnl::engine& engine, const CompiledPrimitive* like) {
   try {
     return Compiler(operation, program, engine, like).run();
   } catch (const dnnl::error& error) {

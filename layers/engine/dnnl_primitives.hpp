@@ -37,10 +37,11 @@ dnnl::memory::desc plainBias(const Operation& operation);
 /// True for the operations that oneDNN runs; the others only move bytes.
 bool isPrimitive(OperationKind kind);
 
-/// Compiles one operation; the only code that knows how oneDNN 2 and 3 differ. With `like`, asks for the same kernel
-/// and the same weights layout as another compilation of the operation; the result has an empty `primitive` when
-/// oneDNN has none for this number of threads. Throws rdi::Error naming the operation when oneDNN refuses it.
-CompiledPrimitive compilePrimitive(const Operation& operation, const Program& program, const dnnl::engine& engine,
-                                   const CompiledPrimitive* like = nullptr);
+/// Compiles one operation; the only code that knows how oneDNN 2 and 3 differ. With `like`, asks for the same
+/// kernel and the same weights layout as another compilation of the operation; the result has an empty
+/// `primitive` when oneDNN has none for this number of threads. Throws rdi::Error naming the operation when
+/// oneDNN refuses it.
+CompiledPrimitive compilePrimitive(const Operation& operation, const Program& program,
+                                   const dnnl::engine& engine, const CompiledPrimitive* like = nullptr);
 
 }  // namespace rdi::engine

@@ -45,7 +45,7 @@ BinaryKind binaryKind(const std::string& onnxType) {
 }
 
 class Lowering {
- public:
+public:
   Lowering(const onnx::ModelProto& simplified, const graph::ShapeMap& shapes)
       : graph_(simplified.graph()), facts_(simplified, shapes) {}
 
@@ -57,7 +57,7 @@ class Lowering {
     return std::move(program_);
   }
 
- private:
+private:
   // ---- Tensors ----
   int addTensor(const std::string& name, const Shape& shape) {
     program_.tensors.push_back({name, shape, -1});
@@ -82,8 +82,8 @@ class Lowering {
   int source(const onnx::NodeProto& node, int input) const {
     const auto found = indexOf_.find(node.input(input));
     if (found == indexOf_.end())
-      throw Error(text("operator ", node.op_type(), ", node '", node.name(), "' reads tensor '", node.input(input),
-                       "', which nothing before it computes"));
+      throw Error(text("operator ", node.op_type(), ", node '", node.name(), "' reads tensor '",
+                       node.input(input), "', which nothing before it computes"));
     return found->second;
   }
 
@@ -98,7 +98,8 @@ class Lowering {
   Shape resultShape(const onnx::NodeProto& node) const { return facts_.shape(node.output(0)); }
 
   // ---- Operations ----
-  Operation& emit(OperationKind kind, const onnx::NodeProto& node, std::vector<int> sources, int destination) {
+  Operation& emit(OperationKind kind, const onnx::NodeProto& node, std::vector<int> sources,
+                  int destination) {
     Operation operation;
     operation.kind = kind;
     operation.name = node.name().empty() ? node.output(0) : node.name();
@@ -137,15 +138,18 @@ class Lowering {
     for (const onnx::ValueInfoProto& value : graph_.input()) {
       if (facts_.isConstant(value.name())) continue;
       if (position >= inputLayouts.size())
-        throw Error(text("the stage has more inputs than the ", inputLayouts.size(), " that input_layout describes"));
+        throw Error(
+            text("the stage has more inputs than the ", inputLayouts.size(), " that input_layout describes"));
       const Layout layout = inputLayouts[position++];
       const Shape shape = facts_.shape(value.name());
       if ((shape.size() == 4) == (layout == Layout::plain))
-        throw Error(text("input_layout of '", value.name(), "' does not fit its shape ", graph::toString(shape)));
+        throw Error(
+            text("input_layout of '", value.name(), "' does not fit its shape ", graph::toString(shape)));
       const int index = addTensor(value.name(), shape);
       program_.inputs.push_back(index);
       if (layout != Layout::nchw) continue;
-      if (tensor(index).channels() == 1 || tensor(index).pixels() == 1) continue;  // both orders are the same bytes
+      if (tensor(index).channels() == 1 || tensor(index).pixels() == 1)
+        continue;  // both orders are the same bytes
       Operation operation;
       operation.kind = OperationKind::toChannelsLast;
       operation.name = value.name();
@@ -154,14 +158,16 @@ class Lowering {
       program_.operations.push_back(std::move(operation));
     }
     if (position != inputLayouts.size())
-      throw Error(text("the stage has ", position, " inputs, but input_layout describes ", inputLayouts.size()));
+      throw Error(
+          text("the stage has ", position, " inputs, but input_layout describes ", inputLayouts.size()));
   }
 
   void lowerOutputs() {
     std::set<int> taken(program_.inputs.begin(), program_.inputs.end());
     for (const onnx::ValueInfoProto& value : graph_.output()) {
       const auto found = indexOf_.find(value.name());
-      if (found == indexOf_.end()) throw Error(text("nothing in the stage computes its output '", value.name(), "'"));
+      if (found == indexOf_.end())
+        throw Error(text("nothing in the stage computes its output '", value.name(), "'"));
       int index = found->second;
       if (!taken.insert(rootOf(index)).second) {
         Operation operation;
@@ -177,17 +183,28 @@ class Lowering {
 
   void lowerNode(const onnx::NodeProto& node) {
     switch (graph::engineOperator(node)) {
-      case EngineOperator::convolution: return lowerConvolution(node);
-      case EngineOperator::affine: return lowerAffine(node);
-      case EngineOperator::channelScale: return lowerChannelScale(node);
-      case EngineOperator::maxPool: return lowerPool(node, OperationKind::maxPool);
-      case EngineOperator::averagePool: return lowerPool(node, OperationKind::averagePool);
-      case EngineOperator::mean: return lowerMean(node);
-      case EngineOperator::activation: return lowerActivation(node);
-      case EngineOperator::binary: return lowerBinary(node);
-      case EngineOperator::concat: return lowerConcat(node);
-      case EngineOperator::softmax: return lowerSoftmax(node);
-      case EngineOperator::flatten: return lowerFlatten(node);
+      case EngineOperator::convolution:
+        return lowerConvolution(node);
+      case EngineOperator::affine:
+        return lowerAffine(node);
+      case EngineOperator::channelScale:
+        return lowerChannelScale(node);
+      case EngineOperator::maxPool:
+        return lowerPool(node, OperationKind::maxPool);
+      case EngineOperator::averagePool:
+        return lowerPool(node, OperationKind::averagePool);
+      case EngineOperator::mean:
+        return lowerMean(node);
+      case EngineOperator::activation:
+        return lowerActivation(node);
+      case EngineOperator::binary:
+        return lowerBinary(node);
+      case EngineOperator::concat:
+        return lowerConcat(node);
+      case EngineOperator::softmax:
+        return lowerSoftmax(node);
+      case EngineOperator::flatten:
+        return lowerFlatten(node);
     }
   }
 
@@ -213,7 +230,8 @@ class Lowering {
     const int from = source(node, 0);
     const Shape dims = facts_.shape(node.input(1));
     const bool transposed = gemm && graph::intAttribute(node, "transB", 0) != 0;
-    const size_t in = static_cast<size_t>(dims[transposed ? 1 : 0]), out = static_cast<size_t>(dims[transposed ? 0 : 1]);
+    const size_t in = static_cast<size_t>(dims[transposed ? 1 : 0]),
+                 out = static_cast<size_t>(dims[transposed ? 0 : 1]);
     require(tensor(from).elementCount() == static_cast<int64_t>(in), node);
     require(resultShape(node) == Shape{1, static_cast<int64_t>(out)}, node);
     const float alpha = gemm ? graph::floatAttribute(node, "alpha", 1.0f) : 1.0f;
@@ -289,8 +307,8 @@ class Lowering {
     const int producer = producerOf(from);
     if (producer >= 0 && readers_[node.input(0)] == 1) {
       Operation& before = program_.operations[static_cast<size_t>(producer)];
-      const bool fuses = before.kind == OperationKind::convolution || before.kind == OperationKind::innerProduct ||
-                         before.kind == OperationKind::binary;
+      const bool fuses = before.kind == OperationKind::convolution ||
+                         before.kind == OperationKind::innerProduct || before.kind == OperationKind::binary;
       if (fuses && !before.activation) {
         before.activation = activation;
         indexOf_[node.output(0)] = from;
@@ -348,8 +366,8 @@ class Lowering {
     operation.operandShape = tensor(second).shape;
   }
 
-  /// Makes the addition the last step of the convolution or inner product that computes one of its operands and is
-  /// read by nobody else; the one that runs later if both could, so that nothing has to be moved.
+  /// Makes the addition the last step of the convolution or inner product that computes one of its operands
+  /// and is read by nobody else; the one that runs later if both could, so that nothing has to be moved.
   bool fuseAddition(const onnx::NodeProto& node, int first, int second) {
     if (first == second || tensor(first).shape != tensor(second).shape) return false;
     std::pair<int, int> sides[2] = {{producerOf(first), 0}, {producerOf(second), 1}};
@@ -408,10 +426,10 @@ class Lowering {
   const onnx::GraphProto& graph_;
   graph::StageFacts facts_;
   Program program_;
-  std::map<std::string, int> indexOf_;   // tensor that a name stands for by now
-  std::map<std::string, int> readers_;   // nodes and graph outputs that read a name
+  std::map<std::string, int> indexOf_;  // tensor that a name stands for by now
+  std::map<std::string, int> readers_;  // nodes and graph outputs that read a name
   std::set<std::string> outputNames_;
-  std::map<int, Shape> pictureOf_;       // rows that still lie in memory as the picture they were flattened from
+  std::map<int, Shape> pictureOf_;  // rows that still lie in memory as the picture they were flattened from
 };
 
 }  // namespace

@@ -6,7 +6,8 @@
 
 namespace rdi::engine {
 
-std::unique_ptr<StageEngine> makeOneDnnEngine(const onnx::ModelProto& stage, const std::vector<Layout>& inputLayouts) {
+std::unique_ptr<StageEngine> makeOneDnnEngine(const onnx::ModelProto& stage,
+                                              const std::vector<Layout>& inputLayouts, RowSplit) {
   return makeOpenCvEngine(stage, inputLayouts);
 }
 

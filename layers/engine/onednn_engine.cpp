@@ -2,9 +2,11 @@
 // SPDX-FileCopyrightText: the rdi authors
 
 #include <algorithm>
+#include <chrono>
 #include <cstdlib>
 #include <cstring>
 #include <dnnl.hpp>
+#include <limits>
 #include <map>
 #include <utility>
 
@@ -14,6 +16,7 @@
 #include "layers/engine/layout.hpp"
 #include "layers/engine/lowering.hpp"
 #include "layers/engine/stage_engine.hpp"
+#include "layers/engine/thread_choice.hpp"
 #include "layers/engine/thread_scope.hpp"
 
 namespace rdi::engine {
@@ -21,11 +24,17 @@ namespace {
 
 using Role = PrimitiveArgument::Role;
 
+using Clock = std::chrono::steady_clock;
+
 constexpr size_t kAlignment = 64;
+
+double secondsSince(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
 
 /// Zeroed bytes at an address that suits the widest vectors.
 class AlignedBytes {
- public:
+public:
   explicit AlignedBytes(size_t size = 0) {
     if (size == 0) return;
     const size_t whole = (size + kAlignment - 1) / kAlignment * kAlignment;
@@ -35,7 +44,7 @@ class AlignedBytes {
   }
   unsigned char* data() const { return bytes_.get(); }
 
- private:
+private:
   struct Free {
     void operator()(unsigned char* bytes) const { std::free(bytes); }
   };
@@ -62,79 +71,79 @@ struct Step {
 
 /// The program compiled for a number of threads.
 struct Variant {
-  int threadCount = 1;
   size_t scratchBytes = 0;
   std::vector<Step> steps;
 };
 
-/// Memory and prepared arguments of one row at a time.
+/// Memory and prepared calls of one row at a time.
 class Workspace {
- public:
-  Workspace(const Stage& stage, const Variant& variant)
+public:
+  enum Way : size_t { kSingle = 0, kSeveral = 1 };
+
+  /// `several` may be null: then every row runs on one thread.
+  Workspace(const Stage& stage, const Variant& single, const Variant* several)
       : stage_(stage),
-        variant_(variant),
+        ways_{&single, several},
         arena_(stage.plan.arenaBytes),
-        scratch_(variant.scratchBytes),
+        scratch_(std::max(single.scratchBytes, several == nullptr ? 0 : several->scratchBytes)),
         stream_(stage.engine),
         external_(stage.program.inputs.size() + stage.program.outputs.size()),
-        externalData_(external_.size(), nullptr) {
-    calls_.resize(variant.steps.size());
-    for (size_t i = 0; i < variant.steps.size(); ++i) {
-      for (const PrimitiveArgument& argument : variant.steps[i].compiled.arguments) {
-        const dnnl_memory_t memory = memoryOf(argument, stage.constants[i]);
-        if (memory != nullptr) calls_[i].push_back({argument.name, memory});
-      }
+        externalData_(external_.size(), nullptr),
+        single_(single.steps.size(), false) {
+    if (several != nullptr)
+      for (size_t i = 0; i < single_.size(); ++i) single_[i] = several->steps[i].threadCount == 1;
+    for (size_t way = 0; way < 2; ++way) {
+      if (ways_[way] == nullptr) continue;
+      const std::vector<Step>& steps = ways_[way]->steps;
+      calls_[way].resize(steps.size());
+      for (size_t i = 0; i < steps.size(); ++i)
+        for (const PrimitiveArgument& argument : steps[i].compiled.arguments) {
+          const dnnl_memory_t memory = memoryOf(argument, stage.constants[i]);
+          if (memory != nullptr) calls_[way][i].push_back({argument.name, memory});
+        }
     }
   }
 
-  void run(const float* const* inputs, float* const* outputs) {
+  /// Says where the row's inputs and outputs are.
+  void bind(const float* const* inputs, float* const* outputs) {
     const size_t inputCount = stage_.program.inputs.size();
     for (size_t i = 0; i < external_.size(); ++i) {
       // oneDNN takes every handle as writable; a primitive only reads its sources.
       externalData_[i] = i < inputCount ? const_cast<float*>(inputs[i]) : outputs[i - inputCount];
-      for (const dnnl_memory_t memory : external_[i]) check(dnnl_memory_set_data_handle(memory, externalData_[i]));
-    }
-    const FlushScope flush(variant_.threadCount);
-    size_t next = 0;
-    while (next < variant_.steps.size()) {
-      const int threadCount = variant_.steps[next].threadCount;
-      const ThreadScope threads(threadCount);
-      for (; next < variant_.steps.size() && variant_.steps[next].threadCount == threadCount; ++next) runStep(next);
+      for (const dnnl_memory_t memory : external_[i])
+        check(dnnl_memory_set_data_handle(memory, externalData_[i]));
     }
   }
 
+  void runOnOneThread() { runFrom(0); }
+
+  /// Runs on several threads, and what is left after `patience` seconds on one.
+  void runOnSeveralThreads(double patience) {
+    const std::vector<Step>& steps = ways_[1]->steps;
+    const auto start = Clock::now();
+    size_t next = 0;
+    while (next < steps.size()) {
+      const Way way = wayOf(next);
+      const ThreadScope threads(way == kSingle ? 1 : steps[next].threadCount);
+      for (; next < steps.size() && wayOf(next) == way; ++next) {
+        if (secondsSince(start) > patience) return runFrom(next);
+        runStep(way, next);
+      }
+    }
+  }
+
+  /// From now on, runOnSeveralThreads runs this operation on one.
+  void keepOnOneThread(size_t index) { single_[index] = true; }
+
   /// Runs one operation on whatever its tensors hold.
-  void runStep(size_t index) {
+  void runStep(Way way, size_t index) {
     const Operation& operation = stage_.program.operations[index];
     if (operation.copiesAddend)
       std::memcpy(dataOf(operation.destination), dataOf(operation.addend), bytesOf(operation.destination));
-    switch (operation.kind) {
-      case OperationKind::toChannelsLast: {
-        const Tensor& source = stage_.program.tensors[static_cast<size_t>(operation.sources[0])];
-        toChannelsLast(dataOf(operation.sources[0]), static_cast<size_t>(source.channels()),
-                       static_cast<size_t>(source.pixels()), dataOf(operation.destination));
-        return;
-      }
-      case OperationKind::toChannelsFirst: {
-        const Tensor& source = stage_.program.tensors[static_cast<size_t>(operation.sources[0])];
-        toChannelsFirst(dataOf(operation.sources[0]), static_cast<size_t>(source.channels()),
-                        static_cast<size_t>(source.pixels()), dataOf(operation.destination));
-        return;
-      }
-      case OperationKind::copy:
-        std::memcpy(dataOf(operation.destination), dataOf(operation.sources[0]), bytesOf(operation.destination));
-        return;
-      default: break;
-    }
-    const std::vector<dnnl_exec_arg_t>& call = calls_[index];
-    check(dnnl_primitive_execute(variant_.steps[index].compiled.primitive.get(), stream_.get(),
+    if (!isPrimitive(operation.kind)) return moveBytes(operation);
+    const std::vector<dnnl_exec_arg_t>& call = calls_[way][index];
+    check(dnnl_primitive_execute(ways_[way]->steps[index].compiled.primitive.get(), stream_.get(),
                                  static_cast<int>(call.size()), call.data()));
-  }
-
-  void bind(int external, float* data) {
-    externalData_[static_cast<size_t>(external)] = data;
-    for (const dnnl_memory_t memory : external_[static_cast<size_t>(external)])
-      check(dnnl_memory_set_data_handle(memory, data));
   }
 
   float* dataOf(int tensor) {
@@ -143,30 +152,56 @@ class Workspace {
     return externalData_[externalIndex(place)];
   }
 
- private:
+  size_t bytesOf(int tensor) const {
+    return static_cast<size_t>(stage_.program.tensors[static_cast<size_t>(tensor)].elementCount()) *
+           sizeof(float);
+  }
+
+private:
   static void check(dnnl_status_t status) {
     if (status != dnnl_success)
       throw Error(text("oneDNN failed to run a stage (status ", static_cast<int>(status), ")"));
   }
 
-  size_t externalIndex(const Place& place) const {
-    return static_cast<size_t>(place.index) + (place.storage == Storage::output ? stage_.program.inputs.size() : 0);
+  void runFrom(size_t first) {
+    const ThreadScope threads(1);
+    for (size_t i = first; i < ways_[0]->steps.size(); ++i) runStep(kSingle, i);
   }
 
-  size_t bytesOf(int tensor) const {
-    return static_cast<size_t>(stage_.program.tensors[static_cast<size_t>(tensor)].elementCount()) * sizeof(float);
+  void moveBytes(const Operation& operation) {
+    const Tensor& source = stage_.program.tensors[static_cast<size_t>(operation.sources[0])];
+    const float* const from = dataOf(operation.sources[0]);
+    float* const to = dataOf(operation.destination);
+    const auto channels = static_cast<size_t>(source.channels()),
+               pixels = static_cast<size_t>(source.pixels());
+    if (operation.kind == OperationKind::toChannelsLast)
+      toChannelsLast(from, channels, pixels, to);
+    else if (operation.kind == OperationKind::toChannelsFirst)
+      toChannelsFirst(from, channels, pixels, to);
+    else
+      std::memcpy(to, from, bytesOf(operation.destination));
+  }
+
+  Way wayOf(size_t index) const { return single_[index] ? kSingle : kSeveral; }
+
+  size_t externalIndex(const Place& place) const {
+    return static_cast<size_t>(place.index) +
+           (place.storage == Storage::output ? stage_.program.inputs.size() : 0);
   }
 
   dnnl_memory_t memoryOf(const PrimitiveArgument& argument, const Stage::Constants& constants) {
     switch (argument.role) {
-      case Role::weights: return constants.weights.get();
+      case Role::weights:
+        return constants.weights.get();
       case Role::bias:
-      case Role::operand: return constants.bias.get();
+      case Role::operand:
+        return constants.bias.get();
       case Role::scratch:
         if (argument.desc.get_size() == 0) return nullptr;
         memories_.emplace_back(argument.desc, stage_.engine, scratch_.data());
         return memories_.back().get();
-      case Role::tensor: break;
+      case Role::tensor:
+        break;
     }
     const Place& place = stage_.plan.places[static_cast<size_t>(argument.tensor)];
     const bool inArena = place.storage == Storage::arena;
@@ -176,27 +211,109 @@ class Workspace {
   }
 
   const Stage& stage_;
-  const Variant& variant_;
+  const Variant* ways_[2];  // by Way
   AlignedBytes arena_, scratch_;
   dnnl::stream stream_;
-  std::vector<dnnl::memory> memories_;               // owners of what calls_ and external_ point to
-  std::vector<std::vector<dnnl_exec_arg_t>> calls_;  // one an operation
-  std::vector<std::vector<dnnl_memory_t>> external_;  // by graph input, then graph output
-  std::vector<float*> externalData_;                  // the row's data, in the same order
+  std::vector<dnnl::memory> memories_;                  // owners of what calls_ and external_ point to
+  std::vector<std::vector<dnnl_exec_arg_t>> calls_[2];  // by way, then operation
+  std::vector<std::vector<dnnl_memory_t>> external_;    // by graph input, then graph output
+  std::vector<float*> externalData_;                    // the row's data, in the same order
+  std::vector<bool> single_;                            // operations that several threads do not share
 };
 
-/// Values that look like activations and differ in every bit pattern; the same every time.
-void fillWithProbe(float* values, size_t count) {
+/// Values like those of a picture, all with full mantissas; the same every time.
+void fillWithProbe(std::vector<float>& values) {
   uint32_t state = 0x9e3779b9u;
-  for (size_t i = 0; i < count; ++i) {
+  for (float& value : values) {
     state = state * 1664525u + 1013904223u;
-    values[i] = static_cast<float>(state >> 8) * (2.0f / 16777216.0f) - 0.75f;
+    value = static_cast<float>(state >> 8) / 16777216.0f;
   }
 }
 
+/// Runs a made-up row operation by operation, each one both ways: oneDNN may divide the sums of an operation
+/// differently for each number of threads, which would change last bits, and a row must not depend on who
+/// computed it.
+class Comparison {
+public:
+  Comparison(const Stage& stage, const Variant& single, const Variant& several)
+      : stage_(stage), several_(several), workspace_(stage, single, &several) {
+    const auto count = [&](int index) {
+      return static_cast<size_t>(stage.program.tensors[static_cast<size_t>(index)].elementCount());
+    };
+    for (const int index : stage.program.inputs) {
+      inputs_.emplace_back(count(index));
+      fillWithProbe(inputs_.back());
+    }
+    for (const int index : stage.program.outputs) outputs_.emplace_back(count(index));
+    std::vector<const float*> from;
+    std::vector<float*> to;
+    for (const auto& values : inputs_) from.push_back(values.data());
+    for (auto& values : outputs_) to.push_back(values.data());
+    workspace_.bind(from.data(), to.data());
+    size_t largest = 0;
+    for (const Operation& operation : stage.program.operations)
+      largest = std::max(largest, workspace_.bytesOf(operation.destination));
+    before_.resize(largest);
+    split_.resize(largest);
+    differs_.resize(several.steps.size(), false);
+  }
+
+  bool done() const { return next_ == several_.steps.size(); }
+
+  /// Compares operations until `seconds` are over, at least one. Returns how many times longer they took on
+  /// several threads than on one.
+  double run(double seconds) {
+    const auto start = Clock::now();
+    double taken[2] = {0, 0};  // by Way
+    do compareNext(taken);
+    while (!done() && secondsSince(start) < seconds);
+    return taken[Workspace::kSingle] > 0 ? taken[Workspace::kSeveral] / taken[Workspace::kSingle] : 1;
+  }
+
+  void keepOnOneThreadWhatDiffers(Workspace& workspace) const {
+    for (size_t i = 0; i < differs_.size(); ++i)
+      if (differs_[i]) workspace.keepOnOneThread(i);
+  }
+
+private:
+  void compareNext(double (&taken)[2]) {
+    const size_t index = next_++;
+    const int destination = stage_.program.operations[index].destination;
+    const size_t bytes = workspace_.bytesOf(destination);
+    float* const result = workspace_.dataOf(destination);
+    const int threadCount = several_.steps[index].threadCount;
+    if (threadCount > 1) {
+      std::memcpy(before_.data(), result, bytes);  // the addend may live here
+      taken[Workspace::kSeveral] += timeOf(Workspace::kSeveral, index, threadCount);
+      std::memcpy(split_.data(), result, bytes);
+      std::memcpy(result, before_.data(), bytes);
+    }
+    const double single = timeOf(Workspace::kSingle, index, 1);
+    if (threadCount == 1) return;
+    taken[Workspace::kSingle] += single;
+    differs_[index] = std::memcmp(split_.data(), result, bytes) != 0;
+  }
+
+  double timeOf(Workspace::Way way, size_t index, int threadCount) {
+    const ThreadScope threads(threadCount);
+    const auto start = Clock::now();
+    workspace_.runStep(way, index);
+    return secondsSince(start);
+  }
+
+  const Stage& stage_;
+  const Variant& several_;
+  Workspace workspace_;
+  std::vector<std::vector<float>> inputs_, outputs_;
+  std::vector<unsigned char> before_, split_;
+  std::vector<bool> differs_;  // by operation
+  size_t next_ = 0;
+};
+
 class OneDnnEngine : public StageEngine {
- public:
-  OneDnnEngine(const onnx::ModelProto& model, const std::vector<Layout>& inputLayouts) {
+public:
+  OneDnnEngine(const onnx::ModelProto& model, const std::vector<Layout>& inputLayouts, RowSplit rowSplit)
+      : rowSplit_(rowSplit) {
     stage_.program = lower(model, inputLayouts);
     stage_.plan = planBuffers(stage_.program);
     compileForOneThread();
@@ -204,33 +321,66 @@ class OneDnnEngine : public StageEngine {
 
   void prepare(int slotCount, int threadCount) override {
     while (slots_.size() < static_cast<size_t>(slotCount))
-      slots_.push_back(std::make_unique<Workspace>(stage_, single_));
-    threadCount = std::min(threadCount, kMostThreads);
+      slots_.push_back(std::make_unique<Workspace>(stage_, single_, nullptr));
     if (threadCount == 1) {
       several_ = nullptr;
       return;
     }
-    auto& variant = variants_[threadCount];
-    if (!variant) variant = std::make_unique<ThreadedVariant>(compileForThreads(threadCount), stage_);
-    several_ = variant.get();
+    auto& several = byThreads_[threadCount];
+    if (!several) several = std::make_unique<Several>(stage_, single_, compileForThreads(threadCount));
+    several_ = several.get();
   }
 
   void runRow(int slot, const float* const* inputs, float* const* outputs) override {
-    slots_[static_cast<size_t>(slot)]->run(inputs, outputs);
+    const DenormalScope denormals;
+    Workspace& workspace = *slots_[static_cast<size_t>(slot)];
+    workspace.bind(inputs, outputs);
+    workspace.runOnOneThread();
   }
 
   void runSingleRow(const float* const* inputs, float* const* outputs) override {
-    if (several_ == nullptr)
-      runRow(0, inputs, outputs);
+    if (several_ == nullptr) return runRow(0, inputs, outputs);
+    const DenormalScope denormals;
+    several_->workspace.bind(inputs, outputs);
+    if (rowSplit_ == RowSplit::always) {
+      while (several_->comparison) several_->compare();
+      return several_->workspace.runOnSeveralThreads(std::numeric_limits<double>::infinity());
+    }
+    bool tries = several_->choice.several();
+    if (tries && several_->comparison) {
+      several_->compare();
+      tries = false;
+    }
+    const auto start = Clock::now();
+    if (tries)
+      several_->workspace.runOnSeveralThreads(several_->choice.patience());
     else
-      several_->workspace.run(inputs, outputs);
+      several_->workspace.runOnOneThread();
+    several_->choice.record(tries, secondsSince(start));
   }
 
- private:
-  struct ThreadedVariant {
-    ThreadedVariant(Variant compiled, const Stage& stage) : variant(std::move(compiled)), workspace(stage, variant) {}
+private:
+  /// What single rows on a number of threads need.
+  struct Several {
+    Several(const Stage& stage, const Variant& single, Variant compiled)
+        : variant(std::move(compiled)),
+          workspace(stage, single, &variant),
+          comparison(std::make_unique<Comparison>(stage, single, variant)) {}
+
+    /// Goes on comparing for about as long as a row may take; the time it took says whether trying is worth
+    /// it.
+    void compare() {
+      const double slowdown = comparison->run(choice.patience());
+      if (slowdown > ThreadChoice::kPatience) choice.record(true, slowdown * choice.patience());
+      if (!comparison->done()) return;
+      comparison->keepOnOneThreadWhatDiffers(workspace);
+      comparison = nullptr;
+    }
+
     Variant variant;
     Workspace workspace;
+    std::unique_ptr<Comparison> comparison;  // null when it is done
+    ThreadChoice choice;
   };
 
   void compileForOneThread() {
@@ -265,79 +415,51 @@ class OneDnnEngine : public StageEngine {
     keepBias(operation.bias, plainBias(operation), constants);
   }
 
-  void keepBias(const std::vector<float>& values, const dnnl::memory::desc& desc, Stage::Constants& constants) {
+  void keepBias(const std::vector<float>& values, const dnnl::memory::desc& desc,
+                Stage::Constants& constants) {
     constants.biasBytes = AlignedBytes(desc.get_size());
     std::memcpy(constants.biasBytes.data(), values.data(), values.size() * sizeof(float));
     constants.bias = dnnl::memory(desc, stage_.engine, constants.biasBytes.data());
   }
 
-  /// The same kernels on the same packed weights, split over threads. oneDNN may divide the sums of an operation
-  /// differently for each number of threads, which would change last bits; an operation that does, or that has no such
-  /// kernel for these threads, stays on one thread.
+  /// The same kernels on the same packed weights, split over threads; an operation that has no such kernel
+  /// for these threads stays on one.
   Variant compileForThreads(int threadCount) {
-    Variant variant;
-    variant.threadCount = threadCount;
-    const ThreadScope threads(threadCount);
-    for (size_t i = 0; i < single_.steps.size(); ++i) {
-      const Operation& operation = stage_.program.operations[i];
-      Step step = single_.steps[i];
-      // Matrix-vector products at this size lose more by waking threads than they win.
-      if (isPrimitive(operation.kind) && operation.kind != OperationKind::innerProduct) {
+    Variant variant = single_;
+    {
+      const ThreadScope threads(threadCount);
+      for (size_t i = 0; i < variant.steps.size(); ++i) {
+        const Operation& operation = stage_.program.operations[i];
+        // Matrix-vector products of this size lose more by waking threads than they win.
+        if (!isPrimitive(operation.kind) || operation.kind == OperationKind::innerProduct) continue;
         Step split;
         split.threadCount = threadCount;
-        split.compiled = compilePrimitive(operation, stage_.program, stage_.engine, &single_.steps[i].compiled);
-        if (split.compiled.primitive && givesTheSameBits(i, split)) step = std::move(split);
+        split.compiled =
+            compilePrimitive(operation, stage_.program, stage_.engine, &single_.steps[i].compiled);
+        if (!split.compiled.primitive) continue;
+        variant.scratchBytes = std::max(variant.scratchBytes, split.compiled.scratchBytes);
+        variant.steps[i] = std::move(split);
       }
-      variant.scratchBytes = std::max(variant.scratchBytes, step.compiled.scratchBytes);
-      variant.steps.push_back(std::move(step));
     }
     return variant;
   }
 
-  /// Runs one operation both ways on the same made-up tensors.
-  bool givesTheSameBits(size_t index, const Step& split) {
-    const Operation& operation = stage_.program.operations[index];
-    std::vector<float> results[2];
-    for (int way = 0; way < 2; ++way) {
-      Variant alone;
-      alone.steps.resize(single_.steps.size());
-      alone.steps[index] = way == 0 ? single_.steps[index] : split;
-      alone.threadCount = alone.steps[index].threadCount;
-      alone.scratchBytes = alone.steps[index].compiled.scratchBytes;
-      Workspace workspace(stage_, alone);
-      std::vector<std::vector<float>> external;
-      const auto count = [&](int which) { return static_cast<size_t>(tensor(which).elementCount()); };
-      int position = 0;
-      for (const auto* list : {&stage_.program.inputs, &stage_.program.outputs})
-        for (const int one : *list) {
-          external.emplace_back(count(one));
-          workspace.bind(position++, external.back().data());
-        }
-      for (const int source : operation.sources) fillWithProbe(workspace.dataOf(source), count(source));
-      if (operation.addend >= 0) fillWithProbe(workspace.dataOf(operation.addend), count(operation.addend));
-      const FlushScope flush(alone.threadCount);
-      const ThreadScope threads(alone.threadCount);
-      workspace.runStep(index);
-      const float* result = workspace.dataOf(operation.destination);
-      results[way].assign(result, result + count(operation.destination));
-    }
-    return std::memcmp(results[0].data(), results[1].data(), results[0].size() * sizeof(float)) == 0;
-  }
-
   const Tensor& tensor(int index) const { return stage_.program.tensors[static_cast<size_t>(index)]; }
 
+  RowSplit rowSplit_;
   Stage stage_;
   Variant single_;
   std::vector<std::unique_ptr<Workspace>> slots_;
-  std::map<int, std::unique_ptr<ThreadedVariant>> variants_;  // by number of threads
-  ThreadedVariant* several_ = nullptr;                        // the one to use now; null: one thread
+  std::map<int, std::unique_ptr<Several>> byThreads_;
+  Several* several_ = nullptr;  // the one to use now; null: one thread
 };
 
 }  // namespace
 
-std::unique_ptr<StageEngine> makeOneDnnEngine(const onnx::ModelProto& stage, const std::vector<Layout>& inputLayouts) {
+std::unique_ptr<StageEngine> makeOneDnnEngine(const onnx::ModelProto& stage,
+                                              const std::vector<Layout>& inputLayouts, RowSplit rowSplit) {
   try {
-    return std::make_unique<OneDnnEngine>(stage, inputLayouts);
+    return std::make_unique<OneDnnEngine>(stage, inputLayouts, rowSplit);
   } catch (const dnnl::error& error) {
     throw Error(text("oneDNN cannot compile the stage: ", error.what()));
   }

@@ -11,6 +11,7 @@
 #include "graph/model_io.hpp"
 #include "graph/shapes.hpp"
 #include "layers/engine/layout.hpp"
+#include "layers/engine/opencv_dialect.hpp"
 #include "layers/engine/stage_engine.hpp"
 
 namespace rdi::engine {
@@ -39,7 +40,7 @@ struct Ports {
 
 /// One nested net and the blobs it is fed with.
 class Runner {
- public:
+public:
   Runner(const std::string& model, const Ports& ports) : ports_(ports) {
     net_ = cv::dnn::readNetFromONNX(model.data(), model.size());
     net_.setPreferableBackend(cv::dnn::DNN_BACKEND_OPENCV);
@@ -71,7 +72,7 @@ class Runner {
     }
   }
 
- private:
+private:
   const Ports& ports_;
   cv::dnn::Net net_;
   std::vector<cv::Mat> blobs_, results_;
@@ -79,25 +80,28 @@ class Runner {
 };
 
 class OpenCvEngine : public StageEngine {
- public:
+public:
   OpenCvEngine(const onnx::ModelProto& stage, const std::vector<Layout>& inputLayouts)
-      : model_(graph::serialize(stage)) {
+      : model_(graph::serialize(inOpenCvDialect(stage))) {
     const graph::ShapeMap shapes = graph::recordedShapes(stage);
     std::set<std::string> constants;
     for (const onnx::TensorProto& tensor : stage.graph().initializer()) constants.insert(tensor.name());
     const auto shapeOf = [&](const std::string& name) {
       const auto found = shapes.find(name);
-      if (found == shapes.end()) throw Error(text("the shape of tensor '", name, "' is not recorded in the stage"));
+      if (found == shapes.end())
+        throw Error(text("the shape of tensor '", name, "' is not recorded in the stage"));
       return found->second;
     };
     for (const onnx::ValueInfoProto& value : stage.graph().input()) {
       if (constants.count(value.name()) != 0) continue;
       if (ports_.inputs.size() >= inputLayouts.size())
-        throw Error(text("the stage has more inputs than the ", inputLayouts.size(), " that input_layout describes"));
+        throw Error(
+            text("the stage has more inputs than the ", inputLayouts.size(), " that input_layout describes"));
       const graph::Shape shape = shapeOf(value.name());
       const Layout layout = inputLayouts[ports_.inputs.size()];
       if ((shape.size() == 4) == (layout == Layout::plain))
-        throw Error(text("input_layout of '", value.name(), "' does not fit its shape ", graph::toString(shape)));
+        throw Error(
+            text("input_layout of '", value.name(), "' does not fit its shape ", graph::toString(shape)));
       ports_.inputs.push_back({value.name(), shape, layout});
     }
     if (ports_.inputs.size() != inputLayouts.size())
@@ -112,7 +116,8 @@ class OpenCvEngine : public StageEngine {
 
   void prepare(int slotCount, int) override {
     try {
-      while (slots_.size() < static_cast<size_t>(slotCount)) slots_.push_back(std::make_unique<Runner>(model_, ports_));
+      while (slots_.size() < static_cast<size_t>(slotCount))
+        slots_.push_back(std::make_unique<Runner>(model_, ports_));
     } catch (const cv::Exception& error) {
       throw Error(text("OpenCV cannot load the stage: ", error.what()));
     }
@@ -122,9 +127,11 @@ class OpenCvEngine : public StageEngine {
     slots_[static_cast<size_t>(slot)]->run(inputs, outputs);
   }
 
-  void runSingleRow(const float* const* inputs, float* const* outputs) override { runRow(0, inputs, outputs); }
+  void runSingleRow(const float* const* inputs, float* const* outputs) override {
+    runRow(0, inputs, outputs);
+  }
 
- private:
+private:
   std::string model_;
   Ports ports_;
   std::vector<std::unique_ptr<Runner>> slots_;
@@ -132,7 +139,8 @@ class OpenCvEngine : public StageEngine {
 
 }  // namespace
 
-std::unique_ptr<StageEngine> makeOpenCvEngine(const onnx::ModelProto& stage, const std::vector<Layout>& inputLayouts) {
+std::unique_ptr<StageEngine> makeOpenCvEngine(const onnx::ModelProto& stage,
+                                              const std::vector<Layout>& inputLayouts) {
   return std::make_unique<OpenCvEngine>(stage, inputLayouts);
 }
 

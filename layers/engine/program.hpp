@@ -55,8 +55,9 @@ struct Operation {
   std::vector<int> sources;
   int destination = -1;
 
-  std::vector<float> weights;  // convolution: {out, in / groups, kh, kw}; innerProduct: {out, in}, in in memory order
-  std::vector<float> bias;     // {out} or empty
+  std::vector<float>
+      weights;  // convolution: {out, in / groups, kh, kw}; innerProduct: {out, in}, in in memory order
+  std::vector<float> bias;  // {out} or empty
   int64_t groups = 1;
   graph::Window window;
   bool countPads = false;  // averagePool
@@ -64,7 +65,7 @@ struct Operation {
   std::vector<float> operand;  // binary with a constant: its values in memory order
   graph::Shape operandShape;   // of rank shape(destination); extents are equal or 1
 
-  int addend = -1;           // tensor added to the result (residual), or -1
+  int addend = -1;            // tensor added to the result (residual), or -1
   bool copiesAddend = false;  // the addend's buffer is needed later, so it is copied to the destination first
   std::optional<Activation> activation;
 };

@@ -22,7 +22,8 @@ EngineKind engineFromName(const std::string& name) {
 
 std::unique_ptr<StageEngine> makeEngine(EngineKind kind, const onnx::ModelProto& stage,
                                         const std::vector<Layout>& inputLayouts) {
-  return kind == EngineKind::oneDnn ? makeOneDnnEngine(stage, inputLayouts) : makeOpenCvEngine(stage, inputLayouts);
+  return kind == EngineKind::oneDnn ? makeOneDnnEngine(stage, inputLayouts)
+                                    : makeOpenCvEngine(stage, inputLayouts);
 }
 
 }  // namespace rdi::engine

@@ -20,33 +20,43 @@ enum class Layout {
 
 enum class EngineKind { oneDnn, openCv };
 
+/// When a single row is split over threads.
+enum class RowSplit {
+  whenFaster,  // as measured while rows run (ThreadChoice)
+  always,      // for tests and measurements
+};
+
 Layout layoutFromName(const std::string& name);      // nchw, nhwc, plain; throws rdi::Error for any other
 EngineKind engineFromName(const std::string& name);  // onednn, opencv; throws rdi::Error for any other
 
-/// Runs an embedded stage (plain ONNX, batch 1) one row at a time. The result of a row depends on nothing but its
-/// inputs: not on the slot, the number of slots or the number of threads.
+/// Runs an embedded stage (plain ONNX, batch 1) one row at a time. The result of a row depends on nothing but
+/// its inputs: not on the slot, the number of slots or the number of threads.
 class StageEngine {
- public:
+public:
   virtual ~StageEngine() = default;
 
   /// Makes room for rows running at once in slots 0 .. slotCount-1 on one core each, and for single rows on
   /// `threadCount` threads. Costly the first time for each number; runs in no other call.
   virtual void prepare(int slotCount, int threadCount) = 0;
 
-  /// Computes one row on the calling thread. inputs[i] and outputs[j] point to the row's data of the i-th graph input
-  /// and j-th graph output. Calls with different slots may run at the same time.
+  /// Computes one row on the calling thread. inputs[i] and outputs[j] point to the row's data of the i-th
+  /// graph input and j-th graph output. Calls with different slots may run at the same time.
   virtual void runRow(int slot, const float* const* inputs, float* const* outputs) = 0;
 
-  /// Computes one row on as many threads as prepare was told; no other call may run at the same time.
+  /// Computes one row on up to as many threads as prepare was told; no other call may run at the same time.
   virtual void runSingleRow(const float* const* inputs, float* const* outputs) = 0;
 };
 
-/// Compiles the stage for oneDNN; throws rdi::Error naming operator and node when the oneDNN engine lacks one. In a
-/// build without oneDNN, the same as makeOpenCvEngine.
-std::unique_ptr<StageEngine> makeOneDnnEngine(const onnx::ModelProto& stage, const std::vector<Layout>& inputLayouts);
+/// Compiles the stage for oneDNN; throws rdi::Error naming operator and node when the oneDNN engine lacks
+/// one. In a build without oneDNN, the same as makeOpenCvEngine.
+std::unique_ptr<StageEngine> makeOneDnnEngine(const onnx::ModelProto& stage,
+                                              const std::vector<Layout>& inputLayouts,
+                                              RowSplit rowSplit = RowSplit::whenFaster);
 
-/// Runs the stage in nested cv::dnn::Nets, one a slot. Throws rdi::Error with OpenCV's words when it refuses the stage.
-std::unique_ptr<StageEngine> makeOpenCvEngine(const onnx::ModelProto& stage, const std::vector<Layout>& inputLayouts);
+/// Runs the stage in nested cv::dnn::Nets, one a slot. Throws rdi::Error with OpenCV's words when it refuses
+/// the stage.
+std::unique_ptr<StageEngine> makeOpenCvEngine(const onnx::ModelProto& stage,
+                                              const std::vector<Layout>& inputLayouts);
 
 std::unique_ptr<StageEngine> makeEngine(EngineKind kind, const onnx::ModelProto& stage,
                                         const std::vector<Layout>& inputLayouts);

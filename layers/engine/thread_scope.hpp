@@ -3,38 +3,31 @@
 
 #pragma once
 
-#include <array>
-
 namespace rdi::engine {
-
-/// More threads than this never work on one row.
-constexpr int kMostThreads = 256;
 
 /// For its lifetime, OpenMP regions started by this thread (oneDNN's among them) use so many threads.
 class ThreadScope {
- public:
+public:
   explicit ThreadScope(int threadCount);
   ~ThreadScope();
   ThreadScope(const ThreadScope&) = delete;
   ThreadScope& operator=(const ThreadScope&) = delete;
 
- private:
+private:
   int before_;
 };
 
-/// For its lifetime, this thread and the `threadCount - 1` OpenMP threads it starts treat denormal floats as zero, as
-/// cv::dnn::Net::forward does on its own thread: all of them must, or the result of a row would depend on who
-/// computed it. At most kMostThreads.
-class FlushScope {
- public:
-  explicit FlushScope(int threadCount);
-  ~FlushScope();
-  FlushScope(const FlushScope&) = delete;
-  FlushScope& operator=(const FlushScope&) = delete;
+/// For its lifetime, this thread computes with denormal floats, as the OpenMP threads it starts do. cv::dnn
+/// flushes them to zero, but only on its own threads: the result of a row would depend on who computed it.
+class DenormalScope {
+public:
+  DenormalScope();
+  ~DenormalScope();
+  DenormalScope(const DenormalScope&) = delete;
+  DenormalScope& operator=(const DenormalScope&) = delete;
 
- private:
-  int threadCount_;
-  std::array<unsigned int, kMostThreads> before_;  // one a thread
+private:
+  unsigned int before_;
 };
 
 }  // namespace rdi::engine

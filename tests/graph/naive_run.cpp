@@ -11,6 +11,7 @@
 
 #include "graph/attributes.hpp"
 #include "graph/error.hpp"
+#include "graph/model_io.hpp"
 #include "graph/zoo/random.hpp"
 
 namespace rdi::test {
@@ -164,20 +165,23 @@ Tensor fromProto(const onnx::TensorProto& proto) {
 }  // namespace
 
 std::map<std::string, Tensor> runNaively(const onnx::ModelProto& model, const Tensor& input) {
-  std::map<std::string, Tensor> tensors;
+  return runNaively(model, {{graph::inputName(model), input}});
+}
+
+std::map<std::string, Tensor> runNaively(const onnx::ModelProto& model,
+                                         const std::map<std::string, Tensor>& inputs) {
+  std::map<std::string, Tensor> tensors = inputs;
   for (const auto& initializer : model.graph().initializer())
     if (initializer.data_type() == onnx::TensorProto::FLOAT)
       tensors[initializer.name()] = fromProto(initializer);
-  for (const auto& declared : model.graph().input())
-    if (tensors.count(declared.name()) == 0) tensors[declared.name()] = input;
   for (const auto& node : model.graph().node()) {
     if (node.op_type() == "Constant") {
       tensors[node.output(0)] = fromProto(graph::findAttribute(node, "value")->t());
       continue;
     }
-    Inputs inputs;
-    for (const auto& name : node.input()) inputs.push_back(&tensors.at(name));
-    tensors[node.output(0)] = run(node, inputs);
+    Inputs operands;
+    for (const auto& name : node.input()) operands.push_back(&tensors.at(name));
+    tensors[node.output(0)] = run(node, operands);
   }
   return tensors;
 }

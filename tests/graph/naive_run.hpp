@@ -21,6 +21,10 @@ struct Tensor {
 /// Runs a model in the plainest way there is, with double accumulators and nothing shared with the code under
 /// test but the attribute readers; knows the operators of the zoo and those that simplify() removes. Returns
 /// every tensor.
+std::map<std::string, Tensor> runNaively(const onnx::ModelProto& model,
+                                         const std::map<std::string, Tensor>& inputs);
+
+/// The same for a model of one input.
 std::map<std::string, Tensor> runNaively(const onnx::ModelProto& model, const Tensor& input);
 
 /// A reproducible picture batch in [0, 1].

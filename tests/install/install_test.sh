@@ -48,7 +48,35 @@ expect_exits() {
 expect_exits "$("$python" "$source/tests/install/python_net.py" "$model" "$library" 2>&1)" "Python with ctypes"
 expect_exits "$(LD_PRELOAD=$library "$python" "$source/tests/install/python_net.py" "$model" 2>&1)" "Python with LD_PRELOAD"
 
+# The README's examples, as they stand there.
+block() { sed -n "/^\`\`\`$1\$/,/^\`\`\`\$/p" "$source/README.md" | sed '1d;$d'; }
+mkdir "$scratch/readme"
+cp "$model" "$scratch/readme/model.early-exit.onnx"
+"$python" -c 'import sys, cv2, numpy; cv2.imwrite(sys.argv[1], numpy.full((28, 28), 99, numpy.uint8))' "$scratch/readme/picture.png"
+{
+  block cpp | grep '^#include'
+  echo 'int main() {'
+  block cpp | grep -v '^#include'
+  echo 'return scores.cols == 10 && exitTaken >= 0 && exitTaken < 3 ? 0 : 1; }'
+} >"$scratch/readme/main.cpp"
+cat >"$scratch/readme/CMakeLists.txt" <<'END'
+cmake_minimum_required(VERSION 3.22)
+project(readme LANGUAGES CXX)
+set(CMAKE_CXX_STANDARD 17)
+find_package(OpenCV REQUIRED)
+find_package(rdi REQUIRED)
+add_executable(app main.cpp)
+target_link_libraries(app rdi::rdi ${OpenCV_LIBS})
+END
+build_alone "$scratch/readme" readme_build
+(cd "$scratch/readme" && "$scratch/readme_build/app") || fail "the README's C++ example does not run"
+block python >"$scratch/readme/example.py"
+echo 'assert scores.shape == (1, 10) and exit_taken.shape == (1, 1), (scores.shape, exit_taken.shape)' >>"$scratch/readme/example.py"
+(cd "$scratch/readme" && LD_LIBRARY_PATH=$(dirname "$library") "$python" example.py) || fail "the README's Python example does not run"
+
 # What the README promises that OpenCV says when nobody loaded the plugin.
+expected="Can't create layer \"onnx_node!stage1\" of type \"RdiStage\""
+grep -qF "$expected" "$source/README.md" || fail "the README does not explain: $expected"
 message=$("$python" "$source/tests/install/python_net.py" "$model" 2>&1) && fail "the model ran without the plugin"
-[[ $message == *"Can't create layer \"stage1\" of type \"RdiStage\""* ]] || fail "without the plugin OpenCV said: $message"
+[[ $message == *"$expected"* ]] || fail "without the plugin OpenCV said: $message"
 echo "installed, moved and used"

@@ -37,8 +37,9 @@ class SamplesTest(unittest.TestCase):
         for i in range(5):
             cls.pictures.append(cls.path(f"pictures/p{i}.png"))
             cv2.imwrite(cls.pictures[-1], random.integers(0, 256, (40, 60, 3), dtype=np.uint8))
-        with open(cls.path("broken.png"), "w", encoding="utf-8") as stream:
-            stream.write("this is text")
+        for name in ["broken.png", "broken.avi"]:
+            with open(cls.path(name), "w", encoding="utf-8") as stream:
+                stream.write("this is text")
 
     @classmethod
     def tearDownClass(cls):
@@ -113,10 +114,13 @@ class SamplesTest(unittest.TestCase):
         self.assertGreater(five.std(), 20)
 
     def test_python_answers_as_cpp_does(self):
-        cpp = self.program("classify_image", self.model, *self.pictures, expect=0)
-        python = self.program("classify.py", self.model, *self.pictures, "--library", LIBRARY, expect=0)
-        self.assertEqual(len(ROW.findall(cpp.stdout)), 5)
-        self.assertEqual(ROW.findall(python.stdout), ROW.findall(cpp.stdout))
+        for thresholds in ["inf,inf", "-inf,inf", "-inf,-inf"]:
+            with self.subTest(thresholds=thresholds):
+                model = self.early_exit("compared.onnx", thresholds)
+                cpp = self.program("classify_image", model, *self.pictures, expect=0)
+                python = self.program("classify.py", model, *self.pictures, "--library", LIBRARY, expect=0)
+                self.assertEqual(len(ROW.findall(cpp.stdout)), 5)
+                self.assertEqual(ROW.findall(python.stdout), ROW.findall(cpp.stdout))
 
     def test_python_names_what_it_cannot_read(self):
         result = self.program("classify.py", self.model, self.path("broken.png"), self.pictures[0], expect=1)
@@ -173,7 +177,8 @@ class SamplesTest(unittest.TestCase):
         video = self.write_video("in.avi", 2)
         for source, output, message in [
             (self.path("nowhere.avi"), "out.avi", "nowhere.avi: there is no such video"),
-            (self.path("broken.png"), "out.avi", "broken.png: not a video"),
+            (self.path("broken.avi"), "out.avi", "broken.avi: not a video"),
+            (self.path("broken.png"), "out.avi", "broken.png: gave no frame"),
             ("987", "out.avi", "camera 987 cannot be opened"),
             (video, "out.txt", "out.txt: expected a video"),
             (video, "frame-%s.png", "frame-%s.png: expected one number"),
@@ -218,7 +223,7 @@ class SamplesTest(unittest.TestCase):
                 with open(self.path(name), "wb") as stream:
                     stream.write(content)
         for name, message in [("short", "holds 7839 values"), ("long", "holds 7841 values"), ("header", "not an idx file"),
-                              ("packed", "packed with gzip"), ("none", "cannot be opened")]:
+                              ("packed", "is packed with gzip"), ("none", "cannot be opened")]:
             with self.subTest(name=name):
                 result = self.program("classify_test_set", self.model, "--images", self.path(name), "--labels", whole[3],
                                       expect=1)

@@ -10,25 +10,28 @@
 
 #define RDI_API __attribute__((visibility("default")))
 
-/// Early-exit networks for OpenCV DNN. Load librdi (link it, dlopen it or LD_PRELOAD it), then use cv::dnn as always:
-/// readNet("model.onnx"), setInput, forward. The functions here only set knobs and read what happened.
+/// Early-exit networks for OpenCV DNN. Load librdi (link it, dlopen it or LD_PRELOAD it), then use cv::dnn as
+/// always: readNet("model.onnx"), setInput, forward. The functions here only set knobs and read what
+/// happened.
 namespace rdi {
 
-/// Registers RdiStage, RdiBranchClassifier, RdiEarlyExit and RdiSelect with OpenCV. Happens by itself when the library
-/// is loaded; calling it again, in any order and from any thread, does nothing.
+/// Registers RdiStage, RdiBranchClassifier, RdiEarlyExit and RdiSelect with OpenCV. Happens by itself when
+/// the library is loaded; calling it again, in any order and from any thread, does nothing.
 RDI_API void registerLayers();
 
-/// Layer whose N x 1 output holds the index of the exit that each row took: net.forward(outs, {"scores", kExitLayer}).
+/// Layer whose N x 1 output holds the index of the exit that each row took: net.forward(outs, {"scores",
+/// kExitLayer}).
 inline constexpr char kExitLayer[] = "onnx_node!exit";
 
 /// One exit of a loaded net, in the order in which inputs reach them; the last one is the main exit.
 struct ExitInfo {
-  std::string name;      // exit1 .. exitK, main
-  std::string layer;     // name of its RdiEarlyExit layer: net.setParam(layer, 0, threshold) works too
-  float threshold = 0;   // leaves when the uncertainty is below; unused for the main exit
-  double paidMacs = 0;   // multiply-accumulates of all that ran on the way here: trunk and every head (conv + linear)
-  double ownMacs = 0;    // trunk and this exit's own head only (conv + linear); main: the static net
-  double paperMi = 0;    // the paper's figure: convolution MACs of trunk and own head in units of 2^20
+  std::string name;     // exit1 .. exitK, main
+  std::string layer;    // name of its RdiEarlyExit layer: net.setParam(layer, 0, threshold) works too
+  float threshold = 0;  // leaves when the uncertainty is below; unused for the main exit
+  double paidMacs =
+      0;  // multiply-accumulates of all that ran on the way here: trunk and every head (conv + linear)
+  double ownMacs = 0;  // trunk and this exit's own head only (conv + linear); main: the static net
+  double paperMi = 0;  // the paper's figure: convolution MACs of trunk and own head in units of 2^20
 };
 
 /// The exits of a net that readNet loaded; throws cv::Exception when it is not an early-exit net.

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: the rdi authors
+
+#include "layers/engine/opencv_dialect.hpp"
+
+#include <algorithm>
+#include <limits>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "graph/attributes.hpp"
+#include "graph/error.hpp"
+#include "graph/shapes.hpp"
+#include "graph/window.hpp"
+
+namespace rdi::engine {
+namespace {
+
+class Translator {
+public:
+  explicit Translator(onnx::ModelProto& model, graph::ShapeMap shapes)
+      : graph_(*model.mutable_graph()), shapes_(std::move(shapes)) {}
+
+  void run() {
+    google::protobuf::RepeatedPtrField<onnx::NodeProto> nodes;
+    nodes.Swap(graph_.mutable_node());
+    for (onnx::NodeProto& node : nodes) {
+      if (node.op_type() == "Clip") translateClip(node);
+      if (node.op_type() == "Gemm") translateGemm(node);
+      if (node.op_type() == "AveragePool") translateAveragePool(node);
+      *graph_.add_node() = std::move(node);
+    }
+  }
+
+private:
+  /// Values of a constant input; empty when the node has no such input or it is no constant.
+  std::vector<float> constant(const onnx::NodeProto& node, int input) const {
+    if (input >= node.input_size()) return {};
+    const onnx::TensorProto* tensor = graph::findInitializer(graph_, node.input(input));
+    return tensor == nullptr ? std::vector<float>() : graph::floatValues(*tensor);
+  }
+
+  std::string addConstant(const onnx::NodeProto& node, const std::string& role, onnx::TensorProto tensor) {
+    tensor.set_name(node.output(0) + "_" + role);
+    *graph_.add_initializer() = std::move(tensor);
+    return node.output(0) + "_" + role;
+  }
+
+  void translateClip(onnx::NodeProto& node) {
+    if (node.input_size() < 2) return;
+    const std::vector<float> smallest = constant(node, 1), largest = constant(node, 2);
+    const bool bounded = node.input_size() > 2 && !node.input(2).empty();
+    if ((!node.input(1).empty() && smallest.size() != 1) || (bounded && largest.size() != 1)) return;
+    graph::setAttribute(node, "min", smallest.empty() ? std::numeric_limits<float>::lowest() : smallest[0]);
+    graph::setAttribute(node, "max", largest.empty() ? std::numeric_limits<float>::max() : largest[0]);
+    node.mutable_input()->DeleteSubrange(1, node.input_size() - 1);
+  }
+
+  void translateGemm(onnx::NodeProto& node) {
+    const onnx::TensorProto* tensor =
+        node.input_size() < 2 ? nullptr : graph::findInitializer(graph_, node.input(1));
+    if (tensor == nullptr || tensor->dims_size() != 2 || graph::intAttribute(node, "transA", 0) != 0) return;
+    const bool transposed = graph::intAttribute(node, "transB", 0) != 0;
+    const size_t in = static_cast<size_t>(tensor->dims(transposed ? 1 : 0)),
+                 out = static_cast<size_t>(tensor->dims(transposed ? 0 : 1));
+    const float alpha = graph::floatAttribute(node, "alpha", 1),
+                beta = graph::floatAttribute(node, "beta", 1);
+    std::vector<float> bias = constant(node, 2);
+    if (transposed && alpha == 1 && beta == 1 && bias.size() == out) return;
+    if (node.input_size() > 2 && bias.empty()) return;
+    const std::vector<float> values = graph::floatValues(*tensor);
+    std::vector<float> weights(values.size());
+    for (size_t row = 0; row < out; ++row)
+      for (size_t column = 0; column < in; ++column)
+        weights[row * in + column] = alpha * values[transposed ? row * in + column : column * out + row];
+    if (bias.size() != out) bias.assign(out, bias.empty() ? 0.0f : bias[0]);
+    for (float& value : bias) value *= beta;
+    const auto columns = static_cast<int64_t>(in), rows = static_cast<int64_t>(out);
+    const std::string source = node.input(0);
+    const std::string newWeights =
+        addConstant(node, "weights", graph::floatTensor("", {rows, columns}, weights));
+    const std::string newBias = addConstant(node, "bias", graph::floatTensor("", {rows}, bias));
+    node.clear_input();
+    for (const std::string& input : {source, newWeights, newBias}) node.add_input(input);
+    node.clear_attribute();
+    graph::setAttribute(node, "transB", int64_t{1});
+  }
+
+  void translateAveragePool(onnx::NodeProto& node) {
+    if (graph::intAttribute(node, "count_include_pad", 0) == 0) return;
+    const graph::Shape source = shapeOf(node.input(0)), result = shapeOf(node.output(0));
+    if (source.size() != 4 || result.size() != 4) return;
+    const graph::Window window = graph::windowOf(node, source, result, {1, 1});
+    graph::setAttribute(node, "count_include_pad", int64_t{0});
+    if (window.padsBegin == std::array<int64_t, 2>{0, 0} && window.padsEnd == std::array<int64_t, 2>{0, 0})
+      return;
+    onnx::NodeProto* pad = graph_.add_node();
+    pad->set_op_type("Pad");
+    pad->set_name(node.name() + "_pad");
+    pad->add_input(node.input(0));
+    pad->add_input(addConstant(node, "pads",
+                               graph::intTensor("", {8},
+                                                {0, 0, window.padsBegin[0], window.padsBegin[1], 0, 0,
+                                                 window.padsEnd[0], window.padsEnd[1]})));
+    pad->add_output(node.output(0) + "_padded");
+    node.set_input(0, pad->output(0));
+    for (int i = node.attribute_size() - 1; i >= 0; --i) {
+      const std::string& name = node.attribute(i).name();
+      if (name == "auto_pad" || name == "ceil_mode") node.mutable_attribute()->DeleteSubrange(i, 1);
+    }
+    graph::setAttribute(node, "pads", std::vector<int64_t>{0, 0, 0, 0});
+  }
+
+  graph::Shape shapeOf(const std::string& tensor) const {
+    const auto found = shapes_.find(tensor);
+    return found == shapes_.end() ? graph::Shape() : found->second;
+  }
+
+  onnx::GraphProto& graph_;
+  graph::ShapeMap shapes_;
+};
+
+}  // namespace
+
+onnx::ModelProto inOpenCvDialect(const onnx::ModelProto& stage) {
+  onnx::ModelProto model = stage;
+  Translator(model, graph::recordedShapes(stage)).run();
+  return model;
+}
+
+}  // namespace rdi::engine

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: the rdi authors
+//
+// The models in models/ are what their cards say: run as a user runs them, through cv::dnn, on the real test
+// sets.
+
+#include <gtest/gtest.h>
+#include <rdi/rdi.hpp>
+
+#include <cstdlib>
+#include <filesystem>
+
+#include "graph/early_exit.hpp"
+#include "graph/error.hpp"
+#include "graph/exit_rule.hpp"
+#include "graph/metadata.hpp"
+#include "graph/model_io.hpp"
+#include "trainer/data.hpp"
+#include "trainer/evaluator.hpp"
+
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Promise {
+  std::string name, data;
+  double clean;     // least accuracy on the test set
+  double attacked;  // least accuracy under PGD-40 on the average of the exits
+  double epsilon;
+};
+
+std::string nameOf(const Promise& promise) {
+  std::string name = promise.name;
+  for (char& letter : name)
+    if (letter == '-') letter = '_';
+  return name;
+}
+
+void PrintTo(const Promise& promise, std::ostream* stream) { *stream << promise.name; }
+
+std::string dataFolder() {
+  const char* folder = std::getenv("RDI_DATA");
+  return folder ? folder : std::string(RDI_SOURCE_DIR) + "/../shared/data";
+}
+
+class Model : public testing::TestWithParam<Promise> {
+protected:
+  std::string file(const std::string& ending) const {
+    return std::string(RDI_SOURCE_DIR) + "/models/" + GetParam().name + ending;
+  }
+
+  // Images 0..255 of the test set, or a skip where the data is not on this machine.
+  bool loadTestSet(rdi::train::ImageSet& images) const {
+    const std::string name =
+        GetParam().data == "mnist" ? "mnist:" + dataFolder() + "/mnist" : GetParam().data;
+    if (GetParam().data == "mnist" && !fs::exists(dataFolder() + "/mnist")) return false;
+    if (GetParam().data != "mnist" && !fs::exists("/usr/share/datasets/fashion-mnist")) return false;
+    images = rdi::train::dataSource(name).load(rdi::train::Split::test);
+    return true;
+  }
+};
+
+TEST_P(Model, EarlyExitFileIsWhatTheConverterMakesOfTheTrainingFile) {
+  const auto made = rdi::graph::serialize(rdi::graph::buildEarlyExit(rdi::graph::loadModel(file(".onnx"))));
+  EXPECT_TRUE(made == rdi::graph::readFile(file(".early-exit.onnx")))
+      << "run rdi-convert models/" << GetParam().name << ".onnx again";
+}
+
+TEST_P(Model, IsAsAccurateAndAsCheapAsPromisedOnTheTestSet) {
+  rdi::train::ImageSet images;
+  if (!loadTestSet(images))
+    GTEST_SKIP() << "the test set of " << GetParam().data << " is not on this machine";
+  cv::dnn::Net net = cv::dnn::readNet(file(".early-exit.onnx"));
+  const rdi::ModelInfo info = rdi::readModelInfo(file(".early-exit.onnx"));
+  const auto exits = rdi::exits(net);
+  const int size[] = {info.size.height, info.size.width}, batch = 250;
+  const int pixels = size[0] * size[1];
+  int right = 0, count = 0;
+  double paid = 0;
+  for (int64_t start = 0; start + batch <= images.count; start += batch) {
+    std::vector<cv::Mat> pictures;
+    for (int i = 0; i < batch; ++i)
+      pictures.emplace_back(size[0], size[1], CV_8U,
+                            const_cast<uint8_t*>(&images.pixels[size_t(start + i) * pixels]));
+    net.setInput(cv::dnn::blobFromImages(pictures, info.scale, info.size, info.mean, info.swapRB));
+    const cv::Mat scores = net.forward();
+    const auto taken = rdi::lastExits(net);
+    ASSERT_EQ(taken.size(), size_t(batch));
+    for (int i = 0; i < batch; ++i) {
+      right += rdi::graph::argmax(scores.ptr<float>(i), scores.cols) == images.labels[size_t(start + i)];
+      paid += exits[size_t(taken[size_t(i)])].paidMacs;
+      ++count;
+    }
+  }
+  ASSERT_EQ(count, 10000);
+  const double accuracy = double(right) / count, saving = 1 - paid / count / exits.back().ownMacs;
+  RecordProperty("accuracy", std::to_string(accuracy));
+  RecordProperty("paid_saving", std::to_string(saving));
+  EXPECT_GE(accuracy, GetParam().clean);
+  EXPECT_GE(saving, 0.25);
+}
+
+TEST_P(Model, HoldsUnderAttackOnTheFirstPicturesOfTheTestSet) {
+  rdi::train::ImageSet images;
+  if (!loadTestSet(images))
+    GTEST_SKIP() << "the test set of " << GetParam().data << " is not on this machine";
+  const onnx::ModelProto model = rdi::graph::loadModel(file(".onnx"));
+  rdi::train::EvaluatorOptions options;
+  options.limit = 400;
+  rdi::train::AttackOptions attack;
+  attack.epsilon = GetParam().epsilon;
+  attack.stepSize = 0.01;
+  attack.steps = 40;
+  rdi::train::Evaluator evaluator(model, images, options);
+  const auto table = evaluator.scores(rdi::train::AttackForm{}, attack);
+  const auto rule = rdi::graph::readMetadata(model).rule;
+  ASSERT_TRUE(rule.has_value());
+  // Three standard errors of so few images below what holds on all 10,000.
+  const double margin =
+      3 * std::sqrt(GetParam().attacked * (1 - GetParam().attacked) / double(options.limit));
+  EXPECT_GE(rdi::train::applyRule(table, *rule).accuracy, GetParam().attacked - margin);
+}
+
+INSTANTIATE_TEST_SUITE_P(Shipped, Model,
+                         testing::Values(Promise{"rdi-smallcnn-mnist", "mnist", 0.99, 0.93, 0.3},
+                                         Promise{"rdi-smallcnn-fashion-mnist", "fashion-mnist", 0.84, 0.68,
+                                                 0.1}),
+                         [](const auto& parameter) { return nameOf(parameter.param); });
+
+}  // namespace
