@@ -100,8 +100,8 @@ TEST_P(TrainingOf, LearnsAnEasyDataSetAndStatesWhatItDid) {
   for (double accuracy : attacked.accuracyForced) EXPECT_GT(accuracy, 0.7);
 }
 
-INSTANTIATE_TEST_SUITE_P(, TrainingOf, testing::Bool(), [](const auto& info) {
-  return info.param ? "NetWithBatchNormalization" : "PlainNet";
+INSTANTIATE_TEST_SUITE_P(, TrainingOf, testing::Bool(), [](const auto& parameter) {
+  return parameter.param ? "NetWithBatchNormalization" : "PlainNet";
 });
 
 TEST(Training, EveryDefenceTrainsAndChangesTheWeights) {
