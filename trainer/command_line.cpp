@@ -4,6 +4,7 @@
 #include "trainer/command_line.hpp"
 
 #include <csignal>
+#include <cstdio>
 
 #include "graph/run_main.hpp"
 
@@ -24,7 +25,7 @@ int runProgram(CLI::App& app, const std::string& program, int argc, char** argv,
   try {
     app.parse(argc, argv);
   } catch (const CLI::FileError& error) {
-    app.exit(error);
+    std::fprintf(stderr, "%s: --config: %s\n", program.c_str(), error.what());
     return 1;
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : 2;

@@ -45,10 +45,12 @@ public:
   const std::vector<int64_t>& dims() const { return dims_; }
 
   std::vector<uint8_t> values() {
+    constexpr int64_t kMost = int64_t{1} << 34;
     int64_t expected = 1;
     for (int64_t dim : dims_) {
+      if (dim > 0 && expected > kMost / dim)
+        throw Error(text(path_, ": the header asks for over 16 GiB of data; the file is damaged"));
       expected *= dim;
-      if (expected > int64_t{1} << 34) throw Error(text(path_, ": the header asks for over 16 GiB of data"));
     }
     // Grown as it is read: a damaged header must not ask for memory the file cannot fill.
     std::vector<uint8_t> result;

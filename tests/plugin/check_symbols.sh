@@ -1,5 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
+# SPDX-FileCopyrightText: the rdi authors
 # check_symbols.sh LIBRDI ARCHIVE...: the library exports rdi:: alone, and its code neither prints nor ends the process.
 set -eu
 

@@ -116,7 +116,9 @@ protected:
     EXPECT_EQ(result.exitCode, exitCode) << result.err;
     EXPECT_NE(result.err.find(part), std::string::npos) << result.err << "\nlacks: " << part;
     EXPECT_TRUE(result.out.empty()) << result.out;
-    if (exitCode == 1) EXPECT_EQ(std::count(result.err.begin(), result.err.end(), '\n'), 1) << result.err;
+    if (exitCode == 1) {
+      EXPECT_EQ(std::count(result.err.begin(), result.err.end(), '\n'), 1) << result.err;
+    }
   }
 
   TemporaryFolder folder_;

@@ -125,8 +125,9 @@ TEST(LeastCost, KeepsTheAccuracyAndIsAsCheapAsTryingEverything) {
     // A coarse grid of its own finds nothing clearly cheaper (the search steps in fiftieths of the images).
     for (float first = 0; first < 0.7F; first += 0.05F)
       for (float second = 0; second < 0.7F; second += 0.05F)
-        if (applyRule(table, with(rule, {first, second})).accuracy >= full - drop)
+        if (applyRule(table, with(rule, {first, second})).accuracy >= full - drop) {
           EXPECT_LE(lastCost, costOf({first, second}) + 0.02);
+        }
   }
 }
 

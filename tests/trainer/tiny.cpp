@@ -4,7 +4,7 @@
 #include "tests/trainer/tiny.hpp"
 
 #include <gtest/gtest.h>
-#include <stdlib.h>
+#include <unistd.h>
 
 #include <fstream>
 #include <random>

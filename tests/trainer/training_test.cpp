@@ -100,8 +100,8 @@ TEST_P(TrainingOf, LearnsAnEasyDataSetAndStatesWhatItDid) {
   for (double accuracy : attacked.accuracyForced) EXPECT_GT(accuracy, 0.7);
 }
 
-INSTANTIATE_TEST_SUITE_P(, TrainingOf, testing::Bool(), [](const auto& info) {
-  return info.param ? "NetWithBatchNormalization" : "PlainNet";
+INSTANTIATE_TEST_SUITE_P(, TrainingOf, testing::Bool(), [](const auto& parameter) {
+  return parameter.param ? "NetWithBatchNormalization" : "PlainNet";
 });
 
 TEST(Training, EveryDefenceTrainsAndChangesTheWeights) {
@@ -172,7 +172,9 @@ TEST(Training, ALossThatIsNoNumberStopsItAndKeepsTheLastCheckpoint) {
   }
   const Checkpoint kept = loadCheckpoint(folder.path("run/checkpoint.rdi"));
   for (const auto& [name, tensor] : kept.tensors)
-    if (tensor.is_floating_point()) EXPECT_TRUE(torch::isfinite(tensor).all().item<bool>()) << name;
+    if (tensor.is_floating_point()) {
+      EXPECT_TRUE(torch::isfinite(tensor).all().item<bool>()) << name;
+    }
   EXPECT_FALSE(std::filesystem::exists(folder.path("run/model.onnx")));
 }
 
