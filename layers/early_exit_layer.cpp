@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "graph/error.hpp"
+#include "layers/blobs.hpp"
 #include "layers/layer_text.hpp"
 
 namespace rdi {
@@ -75,16 +76,14 @@ float EarlyExitLayer::threshold() const {
 
 void EarlyExitLayer::forward(cv::InputArrayOfArrays inputBlobs, cv::OutputArrayOfArrays outputBlobs,
                              cv::OutputArrayOfArrays) {
-  std::vector<cv::Mat> inputs, outputs;
-  inputBlobs.getMatVector(inputs);
-  outputBlobs.getMatVector(outputs);
-  for (const auto* list : {&inputs, &outputs})
-    for (const cv::Mat& blob : *list) checkBlob(*this, blob);
+  std::vector<cv::Mat> inputStorage, outputStorage;
+  const std::vector<cv::Mat>& inputs = blobsOf(*this, inputBlobs, inputStorage);
+  const std::vector<cv::Mat>& outputs = blobsOf(*this, outputBlobs, outputStorage);
 
   const int rowCount = inputs[0].size[0], classCount = inputs[0].size[1];
   const float limit = main_ ? 0.0f : threshold();
   const float* before = index_ > 0 ? inputs.back().ptr<float>() : nullptr;
-  float* state = outputs[0].ptr<float>();
+  float* state = rowOf(outputs[0], 0);
   for (int row = 0; row < rowCount; ++row) {
     if (before != nullptr && before[row] >= 0) {
       state[row] = before[row];

@@ -52,8 +52,4 @@ double countAttribute(const cv::dnn::LayerParams& params, const std::string& nam
   return count;
 }
 
-void checkBlob(const cv::dnn::Layer& layer, const cv::Mat& blob) {
-  if (blob.type() != CV_32F || !blob.isContinuous()) fail(layer, "expected float32 blobs without gaps");
-}
-
 }  // namespace rdi

@@ -5,7 +5,6 @@
 
 #include <opencv2/dnn.hpp>
 #include <string>
-#include <vector>
 
 namespace rdi {
 
@@ -21,8 +20,5 @@ std::string textAttribute(const cv::dnn::LayerParams& params, const std::string&
 int intAttribute(const cv::dnn::LayerParams& params, const std::string& name);
 /// A non-negative number written as decimal digits; 0 when absent.
 double countAttribute(const cv::dnn::LayerParams& params, const std::string& name);
-
-/// Throws a cv::Exception unless a blob is float32 without gaps.
-void checkBlob(const cv::dnn::Layer& layer, const cv::Mat& blob);
 
 }  // namespace rdi

@@ -4,6 +4,7 @@
 #include "layers/select_layer.hpp"
 
 #include "graph/error.hpp"
+#include "layers/blobs.hpp"
 #include "layers/layer_text.hpp"
 
 namespace rdi {
@@ -45,11 +46,9 @@ void SelectLayer::finalize(cv::InputArrayOfArrays inputs, cv::OutputArrayOfArray
 
 void SelectLayer::forward(cv::InputArrayOfArrays inputBlobs, cv::OutputArrayOfArrays outputBlobs,
                           cv::OutputArrayOfArrays) {
-  std::vector<cv::Mat> inputs, outputs;
-  inputBlobs.getMatVector(inputs);
-  outputBlobs.getMatVector(outputs);
-  for (const auto* list : {&inputs, &outputs})
-    for (const cv::Mat& blob : *list) checkBlob(*this, blob);
+  std::vector<cv::Mat> inputStorage, outputStorage;
+  const std::vector<cv::Mat>& inputs = blobsOf(*this, inputBlobs, inputStorage);
+  const std::vector<cv::Mat>& outputs = blobsOf(*this, outputBlobs, outputStorage);
 
   const float* state = inputs[0].ptr<float>();
   for (int row = 0; row < outputs[0].size[0]; ++row) {
@@ -58,8 +57,7 @@ void SelectLayer::forward(cv::InputArrayOfArrays inputBlobs, cv::OutputArrayOfAr
            text("row ", row, " has exit state ", state[row], ", expected 0 to ", rowScores_.size() - 1));
     const int exit = static_cast<int>(state[row]);
     for (size_t i = 0; i <= static_cast<size_t>(exit); ++i) rowScores_[i] = inputs[i + 1].ptr<float>(row);
-    graph::fuseScores(rowScores_.data(), exit, outputs[0].size[1], fusion_, scores_,
-                      outputs[0].ptr<float>(row));
+    graph::fuseScores(rowScores_.data(), exit, outputs[0].size[1], fusion_, scores_, rowOf(outputs[0], row));
   }
 }
 

@@ -12,6 +12,7 @@
 #include "graph/error.hpp"
 #include "graph/model_io.hpp"
 #include "graph/shapes.hpp"
+#include "layers/blobs.hpp"
 #include "layers/layer_text.hpp"
 
 namespace rdi {
@@ -168,8 +169,7 @@ private:
   Pointers pointersOf(int row) const {
     Pointers pointers;
     for (size_t i = 0; i < layer_.inputs_.size(); ++i) pointers.inputs[i] = inputs_[i].ptr<float>(row);
-    for (size_t i = 0; i < layer_.outputs_.size(); ++i)
-      pointers.outputs[i] = const_cast<float*>(outputs_[i].ptr<float>(row));
+    for (size_t i = 0; i < layer_.outputs_.size(); ++i) pointers.outputs[i] = rowOf(outputs_[i], row);
     return pointers;
   }
 
@@ -186,11 +186,9 @@ private:
 
 void StageLayer::forward(cv::InputArrayOfArrays inputBlobs, cv::OutputArrayOfArrays outputBlobs,
                          cv::OutputArrayOfArrays) {
-  std::vector<cv::Mat> inputs, outputs;
-  inputBlobs.getMatVector(inputs);
-  outputBlobs.getMatVector(outputs);
-  for (const auto* list : {&inputs, &outputs})
-    for (const cv::Mat& blob : *list) checkBlob(*this, blob);
+  std::vector<cv::Mat> inputStorage, outputStorage;
+  const std::vector<cv::Mat>& inputs = blobsOf(*this, inputBlobs, inputStorage);
+  const std::vector<cv::Mat>& outputs = blobsOf(*this, outputBlobs, outputStorage);
 
   const int rowCount = inputs[0].size[0];
   const float* state = inputs.size() > inputs_.size() ? inputs.back().ptr<float>() : nullptr;

@@ -7,10 +7,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cctype>
 #include <filesystem>
 #include <opencv2/highgui.hpp>
 #include <opencv2/videoio.hpp>
-#include <regex>
 #include <stdexcept>
 
 #include "contact_sheet.hpp"
@@ -64,6 +64,15 @@ private:
   int number_ = 0;
 };
 
+/// The pattern goes to a printf function: exactly one %d, or %04d with any digit, and nothing else.
+bool holdsOneNumber(const std::string& pattern) {
+  const size_t percent = pattern.find('%');
+  if (pattern.find('%', percent + 1) != std::string::npos) return false;
+  const std::string rest = pattern.substr(percent + 1, 3);
+  return rest.substr(0, 1) == "d" ||
+         (rest.size() == 3 && rest[0] == '0' && std::isdigit(rest[1]) && rest[2] == 'd');
+}
+
 }  // namespace
 
 bool haveDisplay() {
@@ -86,9 +95,7 @@ cv::Ptr<FrameSink> windowSink(const std::string& title) { return cv::makePtr<Win
 
 cv::Ptr<FrameSink> fileSink(const std::string& path, double framesPerSecond, cv::Size size) {
   if (path.find('%') != std::string::npos) {
-    // The pattern goes to a printf function: exactly one %d or %04d and nothing else.
-    static const std::regex kOneNumber("[^%]*%(0[0-9])?d[^%]*");
-    if (!std::regex_match(path, kOneNumber)) {
+    if (!holdsOneNumber(path)) {
       throw std::runtime_error(path + ": expected one number in the pattern, such as frame-%04d.png");
     }
     return cv::makePtr<PictureSink>(path);
