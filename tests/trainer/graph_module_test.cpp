@@ -273,8 +273,9 @@ INSTANTIATE_TEST_SUITE_P(, ZooOnLibtorch, testing::ValuesIn(zoo::architectures()
 });
 
 TEST(GraphModule, GradientsOfWeightsAndImagesAgreeWithFiniteDifferences) {
-  // In double: the quotient of differences is then good to about step^2 = 1e-8.
-  constexpr double kStep = 1e-4;
+  // In double, where the quotient of differences is good to about 1e-16 / step = 1e-9; a longer step would
+  // cross the kinks of ReLU and MaxPool.
+  constexpr double kStep = 1e-7;
   GraphModule module(test::tinyNet(/*hasBatchNormalization=*/true));
   module.to(torch::kFloat64);
   torch::manual_seed(3);
