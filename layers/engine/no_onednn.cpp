@@ -6,6 +6,8 @@
 
 namespace rdi::engine {
 
+bool hasOneDnn() { return false; }
+
 std::unique_ptr<StageEngine> makeOneDnnEngine(const onnx::ModelProto& stage,
                                               const std::vector<Layout>& inputLayouts, RowSplit) {
   return makeOpenCvEngine(stage, inputLayouts);

@@ -456,6 +456,8 @@ private:
 
 }  // namespace
 
+bool hasOneDnn() { return true; }
+
 std::unique_ptr<StageEngine> makeOneDnnEngine(const onnx::ModelProto& stage,
                                               const std::vector<Layout>& inputLayouts, RowSplit rowSplit) {
   try {

@@ -47,6 +47,9 @@ public:
   virtual void runSingleRow(const float* const* inputs, float* const* outputs) = 0;
 };
 
+/// False in a build without oneDNN.
+bool hasOneDnn();
+
 /// Compiles the stage for oneDNN; throws rdi::Error naming operator and node when the oneDNN engine lacks
 /// one. In a build without oneDNN, the same as makeOpenCvEngine.
 std::unique_ptr<StageEngine> makeOneDnnEngine(const onnx::ModelProto& stage,

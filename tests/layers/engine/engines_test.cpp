@@ -295,7 +295,10 @@ std::vector<Case> cases() {
 
 class Engines : public testing::TestWithParam<Case> {
 protected:
-  void SetUp() override { cv::setNumThreads(1); }
+  void SetUp() override {
+    if (!engine::hasOneDnn()) GTEST_SKIP() << "this build has no oneDNN";
+    cv::setNumThreads(1);
+  }
   void TearDown() override { cv::setNumThreads(-1); }
 };
 
