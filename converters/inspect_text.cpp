@@ -146,10 +146,45 @@ void flatten(const std::string& path, const json& value, std::vector<Row>& rows)
   for (const auto& [key, inner] : value.items()) flatten(path.empty() ? key : path + "." + key, inner, rows);
 }
 
+/// True for an array of objects with the same keys, none of which holds an object: what a table shows best.
+bool isTable(const json& value) {
+  if (!value.is_array() || value.empty() || !value[0].is_object() || value[0].empty()) return false;
+  return std::all_of(value.begin(), value.end(), [&](const json& item) {
+    return item.is_object() && item.size() == value[0].size() &&
+           std::all_of(item.items().begin(), item.items().end(), [&](const auto& entry) {
+             return value[0].contains(entry.key()) && !entry.value().is_object();
+           });
+  });
+}
+
+/// One line an object, one column a key; names stand before numbers.
+std::string tableOf(const json& objects) {
+  Row keys;
+  for (const bool names : {true, false})
+    for (const auto& [key, value] : objects[0].items())
+      if (value.is_string() == names) keys.push_back(key);
+  std::vector<Row> rows{keys};
+  for (const json& object : objects) {
+    rows.emplace_back();
+    for (const std::string& key : keys)
+      rows.back().push_back(object[key].is_array() ? list(object[key], kMaxClassNames) : plain(object[key]));
+  }
+  return table(rows, std::string(keys.size(), 'l'));
+}
+
 std::string section(const std::string& title, const json& value) {
   std::vector<Row> rows;
-  if (!value.is_null()) flatten("", value, rows);
-  return rows.empty() ? "" : "\n  " + title + "\n" + table(rows, "ll");
+  std::string tables;
+  if (value.is_object()) {
+    for (const auto& [key, inner] : value.items())
+      if (isTable(inner))
+        tables += "\n  " + title + ", " + key + "\n" + tableOf(inner);
+      else
+        flatten(key, inner, rows);
+  } else if (!value.is_null()) {
+    flatten("", value, rows);
+  }
+  return (rows.empty() ? "" : "\n  " + title + "\n" + table(rows, "ll")) + tables;
 }
 
 }  // namespace

@@ -37,7 +37,10 @@ protected:
     metadata.rule.emplace();
     metadata.rule->thresholds = {0.023f, 0.014f};
     metadata.classNames = {"0", "1", "2", "3", "4", "5", "6", "7", "8", "9"};
-    metadata.results = {{"clean", {{"accuracy", 0.9941}, {"shares", {0.5, 0.3, 0.2}}}}};
+    metadata.results = {{"clean", {{"accuracy", 0.9941}, {"shares", {0.5, 0.3, 0.2}}}},
+                        {"rows",
+                         {{{"images", "clean"}, {"accuracy", 0.9941}, {"exit_shares", {0.5, 0.5}}},
+                          {{"images", "average"}, {"accuracy", 0.9}, {"exit_shares", {0.25, 0.75}}}}}};
     metadata.recipe = {{"epochs", 10}, {"attack", {{"name", "pgd"}, {"epsilon", 0.3}}}};
     graph::writeMetadata(model, metadata);
     graph::saveModel(model, path("calibrated.onnx"));
@@ -258,6 +261,15 @@ TEST_F(Programs, InspectPrintsJson) {
     EXPECT_EQ(found.at("input").at("height"), 28);
     EXPECT_EQ(found.contains("stages"), std::string(file) == "early.onnx");
   }
+}
+
+TEST_F(Programs, InspectShowsRowsOfResultsAsATable) {
+  const auto result = inspect({"early.onnx"});
+  EXPECT_EQ(result.exitCode, 0);
+  EXPECT_NE(result.out.find("results, rows\n  images   accuracy  exit_shares\n  clean    0.9941    0.5, 0.5\n"
+                            "  average  0.9       0.25, 0.75\n"),
+            std::string::npos)
+      << result.out;
 }
 
 }  // namespace
