@@ -43,18 +43,6 @@ onnx::ModelProto withOutputs(const onnx::ModelProto& model, const std::vector<st
   return result;
 }
 
-// Logits unless an exit ends in Softmax, as the model's own kind of scores.
-Scores kindOfScores(const onnx::ModelProto& model, const std::vector<std::string>& exits) {
-  size_t probabilities = 0;
-  for (const auto& node : model.graph().node())
-    if (node.op_type() == "Softmax" && std::count(exits.begin(), exits.end(), node.output(0)))
-      ++probabilities;
-  if (probabilities != 0 && probabilities != exits.size())
-    throw Error(text(probabilities, " of ", exits.size(),
-                     " exits end in Softmax; expected all of them (probabilities) or none (logits)"));
-  return probabilities ? Scores::probabilities : Scores::logits;
-}
-
 ExitRule ruleFor(const onnx::ModelProto& model, const std::vector<std::string>& exits,
                  const std::optional<ExitRule>& given, const std::optional<ExitRule>& recorded) {
   ExitRule rule;

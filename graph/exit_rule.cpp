@@ -142,8 +142,9 @@ bool leavesAt(const float* const* scores, int k, int classCount, const ExitRule&
   float* probabilities = scratch;
   float* work = scratch + classCount;
   fusedProbabilities(scores, k, classCount, rule.fusion, rule.scores, probabilities, work);
-  if (!(uncertainty(probabilities, classCount, rule.criterion) < threshold)) return false;
-  if (rule.patience <= 1) return true;
+  const float found = uncertainty(probabilities, classCount, rule.criterion);
+  if (!(found < threshold)) return false;
+  if (rule.patience <= 1 || std::isinf(threshold)) return true;
   if (k + 1 < rule.patience) return false;
   const int answer = argmax(probabilities, classCount);
   for (int j = k - rule.patience + 1; j < k; ++j) {

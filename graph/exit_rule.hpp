@@ -10,8 +10,8 @@
 namespace rdi::graph {
 
 /// How unsure the class probabilities p are; an exit is taken when this is below its threshold. Smaller is
-/// surer for every criterion, so a threshold of +infinity always leaves (unless the scores are NaN) and
-/// -infinity never does.
+/// surer for every criterion, so a threshold of +infinity always leaves, whatever the patience (unless the
+/// scores are NaN), and -infinity never does.
 enum class Criterion {
   entropy,         // H = - sum_c p_c ln(p_c + 1e-5); 0 .. ln(classes)   (paper Eq. 6 with the code's epsilon)
   maxProbability,  // 1 - max p; 0 .. 1

@@ -3,6 +3,7 @@
 
 #include "graph/metadata.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -129,6 +130,23 @@ void eraseResults(onnx::ModelProto& model) {
   auto& entries = *model.mutable_metadata_props();
   for (int i = entries.size() - 1; i >= 0; --i)
     if (entries.Get(i).key() == kResults) entries.DeleteSubrange(i, 1);
+}
+
+Scores kindOfScores(const onnx::ModelProto& model, const std::vector<std::string>& exits) {
+  const auto endsInSoftmax = [&](std::string tensor) {
+    const auto& nodes = model.graph().node();  // in topological order: one walk from the end is enough
+    for (auto node = nodes.rbegin(); node != nodes.rend(); ++node) {
+      if (node->output_size() == 0 || node->output(0) != tensor) continue;
+      if (node->op_type() != "Identity" && node->op_type() != "Dropout") return node->op_type() == "Softmax";
+      tensor = node->input(0);
+    }
+    return false;
+  };
+  const auto count = static_cast<size_t>(std::count_if(exits.begin(), exits.end(), endsInSoftmax));
+  if (count != 0 && count != exits.size())
+    throw Error(text(count, " of ", exits.size(),
+                     " exits end in Softmax; expected all of them (probabilities) or none (logits)"));
+  return count ? Scores::probabilities : Scores::logits;
 }
 
 json costToJson(const onnx::ModelProto& model, const std::vector<std::string>& exits) {

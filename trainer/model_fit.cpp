@@ -3,9 +3,6 @@
 
 #include "trainer/model_fit.hpp"
 
-#include <algorithm>
-#include <vector>
-
 #include "graph/error.hpp"
 #include "graph/metadata.hpp"
 #include "graph/model_io.hpp"
@@ -34,15 +31,7 @@ void refuseEarlyExit(const onnx::ModelProto& model, const std::string& path) {
 }
 
 bool givesProbabilities(const onnx::ModelProto& model) {
-  const graph::Metadata metadata = graph::readMetadata(model);
-  if (metadata.rule && metadata.rule->scores == graph::Scores::probabilities) return true;
-  const std::vector<std::string> exits = graph::exitNames(model);
-  return std::all_of(exits.begin(), exits.end(), [&](const std::string& exit) {
-    const auto& nodes = model.graph().node();
-    return std::any_of(nodes.begin(), nodes.end(), [&](const onnx::NodeProto& node) {
-      return node.op_type() == "Softmax" && node.output(0) == exit;
-    });
-  });
+  return graph::kindOfScores(model, graph::exitNames(model)) == graph::Scores::probabilities;
 }
 
 }  // namespace rdi::train

@@ -18,7 +18,7 @@ void checkModelFitsData(const onnx::ModelProto& model, const ImageSet& images, c
 /// one.
 void refuseEarlyExit(const onnx::ModelProto& model, const std::string& path);
 
-/// True when the metadata says that the outputs are probabilities, or a Softmax makes each of them.
+/// True when a Softmax makes each of the outputs.
 bool givesProbabilities(const onnx::ModelProto& model);
 
 }  // namespace rdi::train

@@ -4,6 +4,7 @@
 #include "trainer/thresholds.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <limits>
 
@@ -13,6 +14,7 @@ namespace rdi::train {
 namespace {
 
 constexpr float kNever = std::numeric_limits<float>::infinity();
+constexpr float kBlocked = std::numeric_limits<float>::max();  // below no threshold but an infinite one
 constexpr int kQuantiles = 50;
 constexpr int kSweeps = 20;
 
@@ -20,7 +22,7 @@ constexpr int kSweeps = 20;
 struct Decisions {
   size_t exits = 0, count = 0;
   std::vector<float>
-      uncertainty;  // at each exit; infinite where the rule would keep the image whatever the threshold
+      uncertainty;          // at each exit; kBlocked where the exits do not agree long enough, kNever for NaN
   std::vector<char> right;  // if the image left there
 
   size_t at(size_t image, size_t exit) const { return image * exits + exit; }
@@ -37,9 +39,9 @@ Decisions decisionsOf(const ScoreTable& table, const graph::ExitRule& rule) {
     for (int k = 0; k < table.exitCount; ++k) {
       graph::fuseScores(rows.data(), k, table.classCount, rule.fusion, rule.scores, fused.data());
       graph::toProbabilities(fused.data(), table.classCount, rule.scores, probabilities.data());
-      const bool mayLeave = graph::leavesAt(rows.data(), k, table.classCount, rule, kNever, scratch.data());
-      decisions.uncertainty.push_back(
-          mayLeave ? graph::uncertainty(probabilities.data(), table.classCount, rule.criterion) : kNever);
+      const float found = graph::uncertainty(probabilities.data(), table.classCount, rule.criterion);
+      const bool patient = graph::leavesAt(rows.data(), k, table.classCount, rule, kBlocked, scratch.data());
+      decisions.uncertainty.push_back(std::isnan(found) ? kNever : patient ? found : kBlocked);
       decisions.right.push_back(graph::argmax(fused.data(), table.classCount) ==
                                 table.labels[static_cast<size_t>(i)]);
     }
@@ -134,7 +136,7 @@ private:
     std::vector<float> values;
     for (size_t i = 0; i < clean_.count; ++i) {
       const float value = clean_.uncertainty[clean_.at(i, exit)];
-      if (value < kNever) values.push_back(value);
+      if (value < kBlocked) values.push_back(value);
     }
     std::sort(values.begin(), values.end());
     std::vector<float> candidates = {-kNever};

@@ -164,12 +164,14 @@ TEST(Inspect, AgreesWithTheCostOfTheModelBeforeAndAfterConversion) {
 
 TEST(Inspect, SaysWhichEngineRunsAStageAndWhy) {
   ConvertOptions options;
-  for (const auto& stage : inspect(toEarlyExit(calibrated(), "a", options), "a", 1).at("stages")) {
+  const auto ours = inspect(toEarlyExit(calibrated(), "a", options), "a", 1).at("stages");
+  for (const auto& stage : ours) {
     EXPECT_EQ(stage.at("engine"), "onednn") << stage;
     EXPECT_EQ(stage.at("why"), "") << stage;
   }
   options.engine = "opencv";
-  for (const auto& stage : inspect(toEarlyExit(calibrated(), "a", options), "a", 1).at("stages")) {
+  const auto theirs = inspect(toEarlyExit(calibrated(), "a", options), "a", 1).at("stages");
+  for (const auto& stage : theirs) {
     EXPECT_EQ(stage.at("engine"), "opencv") << stage;
     EXPECT_EQ(stage.at("why"), "--engine opencv was given") << stage;
   }

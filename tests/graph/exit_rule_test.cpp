@@ -7,6 +7,7 @@
 
 #include <array>
 #include <cmath>
+#include <limits>
 
 #include "graph/error.hpp"
 
@@ -103,6 +104,8 @@ TEST(ExitRule, PatienceAsksForAgreementOfExitsInARow) {
   EXPECT_EQ(taken(scores, rule), 4);
   rule.patience = 99;
   EXPECT_EQ(taken(scores, rule), 4);
+  rule.thresholds[1] = std::numeric_limits<float>::infinity();  // a bound on the depth asks nobody
+  EXPECT_EQ(taken(scores, rule), 1);
 }
 
 TEST(ExitRule, MeanFusionAveragesTheProbabilitiesOfExitsReached) {

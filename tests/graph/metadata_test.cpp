@@ -155,6 +155,32 @@ TEST(Metadata, CostAsJsonIsTheCost) {
   }
 }
 
+TEST(Metadata, ScoresAreProbabilitiesWhenEveryExitEndsInSoftmax) {
+  auto model = test::tinyMultiExit();
+  const auto exits = exitNames(model);
+  EXPECT_EQ(kindOfScores(model, exits), Scores::logits);
+  // Each exit's tensor gets Softmax and an Identity behind it, as exporters write them.
+  for (size_t k = 0; k < exits.size(); ++k) {
+    auto* graph = model.mutable_graph();
+    for (auto& node : *graph->mutable_node())
+      for (auto& output : *node.mutable_output())
+        if (output == exits[k]) output = exits[k] + "_logits";
+    auto* softmax = graph->add_node();
+    softmax->set_op_type("Softmax");
+    softmax->add_input(exits[k] + "_logits");
+    softmax->add_output(exits[k] + "_soft");
+    auto* identity = graph->add_node();
+    identity->set_op_type("Identity");
+    identity->add_input(exits[k] + "_soft");
+    identity->add_output(exits[k]);
+    if (k + 1 < exits.size()) {
+      EXPECT_THROW(kindOfScores(model, exits), Error);
+    } else {
+      EXPECT_EQ(kindOfScores(model, exits), Scores::probabilities);
+    }
+  }
+}
+
 TEST(Cost, FractionsWeighTheExitsByTheirShares) {
   std::vector<ExitCost> costs(3);
   costs[0].own = {1 << 20, 0};

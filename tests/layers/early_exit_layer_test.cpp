@@ -99,18 +99,20 @@ TEST(EarlyExitLayer, RowsThatLeftKeepTheirExit) {
 }
 
 TEST(EarlyExitLayer, PatienceAsksForAgreementOfExitsInARow) {
-  LayerParams params = gateParams(1, false, kInfinity);
+  LayerParams params = gateParams(1, false, 1e9f);
   params.set("patience", 2);
   EarlyExitLayer gate(params);
   const cv::Mat first = rows({{0.9f, 0.1f}, {0.9f, 0.1f}}), second = rows({{0.2f, 0.8f}, {0.6f, 0.4f}});
   EXPECT_EQ(run(gate, {first, second, rows({{-1}, {-1}})}), (std::vector<float>{-1, 1}));
 }
 
-TEST(EarlyExitLayer, PatienceCannotBeSatisfiedBeforeSoManyExits) {
-  LayerParams params = gateParams(0, false, kInfinity);
-  params.set("patience", 2);
-  EarlyExitLayer gate(params);
-  EXPECT_EQ(run(gate, {rows({{1, 0}})}), (std::vector<float>{-1}));
+TEST(EarlyExitLayer, PatienceCannotBeSatisfiedBeforeSoManyExitsButABoundHolds) {
+  for (const auto& [threshold, state] : {std::pair<float, float>{1e9f, -1.0f}, {kInfinity, 0.0f}}) {
+    LayerParams params = gateParams(0, false, threshold);
+    params.set("patience", 2);
+    EarlyExitLayer gate(params);
+    EXPECT_EQ(run(gate, {rows({{1, 0}})}), (std::vector<float>{state}));
+  }
 }
 
 TEST(EarlyExitLayer, FusionJudgesTheMeanOfTheProbabilities) {

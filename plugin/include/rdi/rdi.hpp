@@ -29,7 +29,7 @@ struct ExitInfo {
   std::string layer;    // name of its RdiEarlyExit layer: net.setParam(layer, 0, threshold) works too
   float threshold = 0;  // leaves when the uncertainty is below; unused for the main exit
   double paidMacs =
-      0;  // multiply-accumulates of all that ran on the way here: trunk and every head (conv + linear)
+      0;  // multiply-accumulates on the way here: trunk and every head (conv + linear), as trained
   double ownMacs = 0;  // trunk and this exit's own head only (conv + linear); main: the static net
   double paperMi = 0;  // the paper's figure: convolution MACs of trunk and own head in units of 2^20
 };
