@@ -71,14 +71,16 @@ class SamplesTest(unittest.TestCase):
         writer.release()
         return self.path(name)
 
-    def write_idx(self, count, label_count=None):
+    def write_idx(self, count, label_count=None, side=28, last_label=None):
         images, labels = self.path("images"), self.path("labels")
-        pixels = np.random.default_rng(2).integers(0, 256, (count, 28, 28), dtype=np.uint8)
+        pixels = np.random.default_rng(2).integers(0, 256, (count, side, side), dtype=np.uint8)
         with open(images, "wb") as stream:
-            stream.write(struct.pack(">IIII", 0x803, count, 28, 28) + pixels.tobytes())
+            stream.write(struct.pack(">IIII", 0x803, count, side, side) + pixels.tobytes())
         label_count = count if label_count is None else label_count
         with open(labels, "wb") as stream:
-            stream.write(struct.pack(">II", 0x801, label_count) + bytes(i % 10 for i in range(label_count)))
+            values = [i % 10 for i in range(label_count)]
+            values[-1] = values[-1] if last_label is None else last_label
+            stream.write(struct.pack(">II", 0x801, label_count) + bytes(values))
         return ["--images", images, "--labels", labels]
 
     # classify_image and classify.py
@@ -230,6 +232,13 @@ class SamplesTest(unittest.TestCase):
                 self.assertIn(f"{name}: {message}", result.stderr)
         result = self.program("classify_test_set", self.model, *self.write_idx(10, label_count=9), expect=1)
         self.assertIn("9 labels for 10 pictures", result.stderr)
+        for change, message in [({"last_label": 10}, "labels: label 9 is 10, the model has only the classes 0 .. 9"),
+                                ({"side": 32}, "images: picture 0 has 32 x 32 pixels, the model expects 28 x 28")]:
+            with self.subTest(**change):
+                result = self.program("classify_test_set", self.model, *self.write_idx(10, **change), expect=1)
+                self.assertIn(message, result.stderr)
+                self.assertEqual(len(result.stderr.splitlines()), 1, result.stderr)
+                self.assertEqual(result.stdout, "")
 
 
 if __name__ == "__main__":
