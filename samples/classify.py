@@ -19,6 +19,10 @@ import numpy as np
 EXIT_LAYER = "onnx_node!exit"
 
 
+def give_up(message):
+    sys.exit("classify.py: " + " ".join(message.split()))
+
+
 def load_plugin(path):
     """Loading librdi.so is all there is to it: its layers register themselves with OpenCV."""
     candidates = [path] if path else [os.environ.get("RDI_LIBRARY"), "librdi.so"]
@@ -27,7 +31,7 @@ def load_plugin(path):
             return ctypes.CDLL(candidate)
         except OSError as error:
             reason = error
-    sys.exit(f"classify.py: cannot load librdi.so ({reason}); name it with --library")
+    give_up(f"cannot load librdi.so ({reason}); name it with --library")
 
 
 def protobuf_fields(data):
@@ -82,9 +86,10 @@ def main():
     parser.add_argument("pictures", nargs="+")
     parser.add_argument("--library", help="librdi.so (default: $RDI_LIBRARY, then the loader's path)")
     arguments = parser.parse_args()
+    cv2.setLogLevel(0)  # it also logs what it throws
 
     if not os.path.isfile(arguments.model):
-        sys.exit(f"classify.py: {arguments.model}: there is no such file")
+        give_up(f"{arguments.model}: there is no such file")
     load_plugin(arguments.library)
     try:
         net = cv2.dnn.readNet(arguments.model)
@@ -93,7 +98,7 @@ def main():
         costs = json.loads(metadata["rdi.cost"])
     except (cv2.error, KeyError, IndexError, ValueError) as error:
         reason = getattr(error, "err", None) or f"missing or damaged metadata: {error!r}"
-        sys.exit(f"classify.py: {arguments.model}: not an early-exit net that can be loaded ({reason})")
+        give_up(f"{arguments.model}: not an early-exit net that can be loaded ({reason})")
     class_names = json.loads(metadata.get("rdi.class_names", "[]"))
     full_cost = costs[-1]["own_conv"] + costs[-1]["own_linear"]
 

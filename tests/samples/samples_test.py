@@ -143,6 +143,26 @@ class SamplesTest(unittest.TestCase):
                 result = self.program("classify_image", self.path(model), self.pictures[0], expect=1)
                 self.assertIn(f"{model}: {message}", result.stderr)
 
+    def check_damaged_models(self, program, *options):
+        with open(self.model, "rb") as stream:
+            data = stream.read()
+        key = b"\x0a\x05graph"  # the name of a stage's attribute; its bytes follow
+        at = data.index(key) + len(key)
+        for name, content in [("cut", data[:2000]), ("nameless", data.replace(key, b"\x0a\x05grapf", 1)),
+                              ("graph", data[:at + 8] + b"\xff" * 32 + data[at + 40:])]:
+            with self.subTest(name=name):
+                with open(self.path(f"{name}.onnx"), "wb") as stream:
+                    stream.write(content)
+                result = self.program(program, self.path(f"{name}.onnx"), self.pictures[0], *options, expect=1)
+                self.assertIn(f"{program}: {self.path(name)}.onnx: ", result.stderr)
+                self.assertEqual(len(result.stderr.splitlines()), 1, result.stderr)
+
+    def test_a_damaged_model_gives_one_line(self):
+        self.check_damaged_models("classify_image")
+
+    def test_a_damaged_model_gives_one_line_in_python(self):
+        self.check_damaged_models("classify.py", "--library", LIBRARY)
+
     def test_wrong_usage_ends_with_code_2_and_the_usage(self):
         for arguments in [["classify_image"], ["classify_image", "m", "p", "--shiit", "x"], ["camera"],
                           ["camera", "m", "--frames", "none"], ["classify_test_set", "m"]]:
