@@ -163,6 +163,51 @@ class SamplesTest(unittest.TestCase):
     def test_a_damaged_model_gives_one_line_in_python(self):
         self.check_damaged_models("classify.py", "--library", LIBRARY)
 
+    def write_model(self, name, *changes):
+        with open(self.model, "rb") as stream:
+            data = stream.read()
+        for old, new in changes:
+            data = data.replace(old, new)
+        with open(self.path(name), "wb") as stream:
+            stream.write(data)
+        return self.path(name)
+
+    def with_metadata(self, key, value):
+        """The model with another entry of metadata_props, field 14; the last one counts."""
+        entry = bytes([0x0A, len(key)]) + key.encode() + bytes([0x12, len(value)]) + value.encode()
+        path = self.write_model("metadata.onnx")
+        with open(path, "ab") as stream:
+            stream.write(bytes([0x72, len(entry)]) + entry)
+        return path
+
+    def test_python_needs_no_metadata(self):
+        model = self.write_model("bare.onnx", (b"rdi.preprocessing", b"xxx.preprocessing"), (b"rdi.cost", b"xxx.cost"))
+        python = self.program("classify.py", model, *self.pictures, "--library", LIBRARY, expect=0)
+        cpp = self.program("classify_image", model, *self.pictures, expect=0)
+        rows = [re.sub(r" +-?[\d.]+ %$", "", line) for line in cpp.stdout.splitlines()[1:]]
+        self.assertEqual([line.rstrip() for line in python.stdout.splitlines()[1:]], rows)
+        self.assertNotIn("saving", python.stdout)
+        for value in ["{}", '{"height": 1}']:
+            with self.subTest(value=value):
+                model = self.with_metadata("rdi.preprocessing", value)
+                self.program("classify.py", model, self.pictures[0], "--library", LIBRARY, expect=0)
+
+    def test_python_names_damaged_metadata(self):
+        for key, value in [("rdi.preprocessing", ""), ("rdi.preprocessing", "[]"), ("rdi.preprocessing", '{"scale": "x"}'),
+                           ("rdi.preprocessing", '{"mean": [1, 2, 3, 4]}'), ("rdi.cost", "[]"),
+                           ("rdi.cost", "[{}, {}, {}]"), ("rdi.cost", '["", "", ""]'), ("rdi.class_names", "{}")]:
+            with self.subTest(key=key, value=value):
+                result = self.program("classify.py", self.with_metadata(key, value), self.pictures[0], "--library",
+                                      LIBRARY, expect=1)
+                self.assertIn(f"metadata '{key}' cannot be read", result.stderr)
+                self.assertEqual(len(result.stderr.splitlines()), 1, result.stderr)
+
+    def test_python_names_a_net_that_cannot_run(self):
+        model = self.write_model("renamed.onnx", (b"\x12\x06scores", b"\x12\x06answer"))  # the output
+        result = self.program("classify.py", model, self.pictures[0], "--library", LIBRARY, expect=1)
+        self.assertIn(f"renamed.onnx: cannot classify {self.pictures[0]}", result.stderr)
+        self.assertEqual(len(result.stderr.splitlines()), 1, result.stderr)
+
     def test_wrong_usage_ends_with_code_2_and_the_usage(self):
         for arguments in [["classify_image"], ["classify_image", "m", "p", "--shiit", "x"], ["camera"],
                           ["camera", "m", "--frames", "none"], ["classify_test_set", "m"]]:
