@@ -214,6 +214,21 @@ class SamplesTest(unittest.TestCase):
             with self.subTest(arguments=arguments):
                 self.assertIn("usage:", self.program(*arguments, expect=2).stderr)
 
+    @unittest.skipUnless(os.path.exists(os.path.join(BIN, "rdi_benchmark")), "rdi_benchmark is not built")
+    def test_the_benchmark_tells_wrong_usage_from_help(self):
+        for arguments, message in [(["--shiit", "x"], "unknown option --shiit"), (["--threads"], "'--threads ' is not"),
+                                   (["--threads", "0"], "'--threads 0' is not understood"), (["x"], "'x ' is not"),
+                                   (["--benchmark_shiit=1"], "--benchmark_shiit=1")]:
+            with self.subTest(arguments=arguments):
+                result = self.program("rdi_benchmark", *arguments, expect=2)
+                self.assertEqual(result.stdout, "")
+                self.assertIn(message, result.stderr)
+                self.assertGreater(len(result.stderr.splitlines()), 4)
+                self.assertIn("\nusage: rdi_benchmark ", result.stderr)
+        result = self.program("rdi_benchmark", "--help", expect=0)
+        self.assertRegex(result.stdout, r"^usage: rdi_benchmark .*\n(  --.*\n)+$")
+        self.assertEqual(result.stderr, "")
+
     def test_an_unwritable_sheet_is_named(self):
         result = self.program("classify_image", self.model, self.pictures[0], "--sheet", self.path("no/sheet.png"), expect=1)
         self.assertIn("no/sheet.png: cannot be written", result.stderr)
