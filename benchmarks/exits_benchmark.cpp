@@ -13,6 +13,7 @@
 #include <oneapi/dnnl/dnnl.hpp>
 #include <opencv2/core/utility.hpp>
 #include <rdi/rdi.hpp>
+#include <stdexcept>
 
 #include "benchmarks/idx_pictures.hpp"
 #include "benchmarks/networks.hpp"
@@ -40,6 +41,10 @@ struct Options {
   std::string mnist = RDI_SOURCE_DIR "/../shared/data/mnist";
 };
 
+struct WrongUsage : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
 /// Takes our options out of argv and leaves Google Benchmark's.
 Options takeOptions(int& argc, char** argv) {
   Options options;
@@ -54,7 +59,7 @@ Options takeOptions(int& argc, char** argv) {
     const bool isThreads = word == "--threads";
     if (value.empty() || (isThreads && (value.find_first_not_of("0123456789") != std::string::npos ||
                                         value.size() > 4 || std::stoi(value) < 1))) {
-      throw Error(text("'", word, " ", value, "' is not understood\n", kUsage));
+      throw WrongUsage(text("'", word, " ", value, "' is not understood"));
     }
     if (isThreads) {
       options.threads = std::stoi(value);
@@ -65,7 +70,7 @@ Options takeOptions(int& argc, char** argv) {
     } else if (word == "--mnist") {
       options.mnist = value;
     } else {
-      throw Error(text("unknown option ", word, "\n", kUsage));
+      throw WrongUsage("unknown option " + word);
     }
     ++i;
   }
@@ -200,10 +205,12 @@ std::string isaName() {
   }
 }
 
-int runBenchmarks(int argc, char** argv) {
-  const Options options = takeOptions(argc, argv);
+int runBenchmarks(int argc, char** argv, const Options& options) {
   benchmark::Initialize(&argc, argv);
-  if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;
+  if (benchmark::ReportUnrecognizedArguments(argc, argv)) {
+    std::cerr << kUsage;
+    return 2;
+  }
   cv::setNumThreads(options.threads);
 
   const dnnl_version_t* oneDnn = dnnl_version();
@@ -222,9 +229,24 @@ int runBenchmarks(int argc, char** argv) {
   return 0;
 }
 
+int runProgram(int argc, char** argv) {
+  if (std::any_of(argv + 1, argv + argc, [](const std::string& word) { return word == "--help"; })) {
+    std::cout << kUsage;
+    return 0;
+  }
+  Options options;
+  try {
+    options = takeOptions(argc, argv);
+  } catch (const WrongUsage& error) {
+    std::cerr << "rdi_benchmark: " << error.what() << "\n" << kUsage;
+    return 2;
+  }
+  return runBenchmarks(argc, argv, options);
+}
+
 }  // namespace
 }  // namespace rdi::bench
 
 int main(int argc, char** argv) {
-  return rdi::runMain("rdi_benchmark", [&] { return rdi::bench::runBenchmarks(argc, argv); });
+  return rdi::runMain("rdi_benchmark", [&] { return rdi::bench::runProgram(argc, argv); });
 }

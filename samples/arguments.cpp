@@ -4,10 +4,32 @@
 #include "arguments.hpp"
 
 #include <algorithm>
+#include <cctype>
 #include <exception>
 #include <filesystem>
 #include <iostream>
 #include <opencv2/core.hpp>
+#include <opencv2/core/utils/logger.hpp>
+
+namespace {
+
+/// OpenCV's messages contain line ends and what follows them is indented.
+std::string onOneLine(const std::string& message) {
+  std::string result;
+  bool broken = false;
+  for (const char c : message) {
+    if (std::iscntrl(static_cast<unsigned char>(c))) {
+      broken = true;
+    } else if (!broken || c != ' ') {
+      if (broken && !result.empty()) result += ' ';
+      broken = false;
+      result += c;
+    }
+  }
+  return result;
+}
+
+}  // namespace
 
 Arguments::Arguments(int argc, char** argv, const std::set<std::string>& known) {
   for (int i = 1; i < argc; ++i) {
@@ -53,15 +75,17 @@ int runSample(int argc, char** argv, const std::string& usage, const std::functi
     std::cout << "usage: " << program << " " << usage;
     return 0;
   }
+  // OpenCV also logs what it throws, and every video backend it tries; what matters is said here.
+  cv::utils::logging::setLogLevel(cv::utils::logging::LOG_LEVEL_SILENT);
   try {
     return body();
   } catch (const WrongUsage& error) {
-    std::cerr << program << ": " << error.what() << "\nusage: " << program << " " << usage;
+    std::cerr << program << ": " << onOneLine(error.what()) << "\nusage: " << program << " " << usage;
     return 2;
   } catch (const cv::Exception& error) {
-    std::cerr << program << ": " << error.err << "\n";
+    std::cerr << program << ": " << onOneLine(error.err) << "\n";
   } catch (const std::exception& error) {
-    std::cerr << program << ": " << error.what() << "\n";
+    std::cerr << program << ": " << onOneLine(error.what()) << "\n";
   }
   return 1;
 }

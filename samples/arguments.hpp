@@ -32,6 +32,6 @@ private:
   std::map<std::string, std::string> options_;
 };
 
-/// Runs a program's body. Returns what it returns; 1 after printing the message of an exception; 2 after
-/// printing message and usage of WrongUsage. --help prints the usage and returns 0.
+/// Runs a program's body. Returns what it returns; 1 after printing the message of an exception on one line;
+/// 2 after printing message and usage of WrongUsage. --help prints the usage and returns 0.
 int runSample(int argc, char** argv, const std::string& usage, const std::function<int()>& body);

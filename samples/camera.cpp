@@ -10,7 +10,6 @@
 #include <filesystem>
 #include <iostream>
 #include <opencv2/core/utility.hpp>
-#include <opencv2/core/utils/logger.hpp>
 #include <opencv2/imgproc.hpp>
 #include <opencv2/videoio.hpp>
 
@@ -129,8 +128,7 @@ cv::Mat withOverlay(const cv::Mat& frame, const Answer& answer, const Classifier
 int run(int argc, char** argv) {
   const Arguments arguments(argc, argv, {"source", "output", "frames"});
   if (arguments.words().size() != 1) throw WrongUsage("expected exactly one model");
-  // OpenCV and ffmpeg report every video backend they try; what matters is said here.
-  cv::utils::logging::setLogLevel(cv::utils::logging::LOG_LEVEL_SILENT);
+  // ffmpeg reports on its own what it tries.
   setenv("OPENCV_FFMPEG_LOGLEVEL", "-8", /*overwrite=*/0);
   const std::string source = arguments.get("source", "0"), output = arguments.get("output");
   const int lastFrame = arguments.number("frames", 0, 1);

@@ -56,6 +56,11 @@ Answer Classifier::classify(const cv::Mat& image) {
   return answer;
 }
 
+int Classifier::classCount() {
+  net_.setInput(rdi::blobFromImage(cv::Mat::zeros(info_.size, CV_8UC1), info_));
+  return net_.forward().cols;
+}
+
 std::string Classifier::className(int classId) const {
   if (classId < static_cast<int>(info_.classNames.size())) return info_.classNames[classId];
   return std::to_string(classId);

@@ -24,6 +24,8 @@ public:
   /// `image` is 8-bit, BGR or grey, of any size.
   Answer classify(const cv::Mat& image);
 
+  /// Scores a picture gets. Runs the net once; counts as no answer.
+  int classCount();
   std::string className(int classId) const;  // its number when the file names no classes
   const std::vector<rdi::ExitInfo>& exits() const { return exits_; }
   const rdi::ModelInfo& info() const { return info_; }

@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <limits>
 #include <opencv2/core/utility.hpp>
+#include <stdexcept>
 
 #include "arguments.hpp"
 #include "classifier.hpp"
@@ -87,6 +88,26 @@ void compareTimes(const std::string& earlyExitPath, const std::string& staticPat
   }
 }
 
+std::string text(cv::Size size) { return std::to_string(size.width) + " x " + std::to_string(size.height); }
+
+/// Throws when the pictures or labels are not ones that the model was made for; an idx file holds pictures of
+/// one size.
+void requireFits(const IdxSet& set, Classifier& classifier, const std::string& imagesPath,
+                 const std::string& labelsPath) {
+  const cv::Size expected = classifier.info().size;
+  if (set.images[0].size() != expected) {
+    throw std::runtime_error(imagesPath + ": picture 0 has " + text(set.images[0].size()) +
+                             " pixels, the model expects " + text(expected));
+  }
+  const int classCount = classifier.classCount();
+  for (size_t i = 0; i < set.labels.size(); ++i) {
+    if (set.labels[i] < classCount) continue;
+    throw std::runtime_error(labelsPath + ": label " + std::to_string(i) + " is " +
+                             std::to_string(set.labels[i]) + ", the model has only the classes 0 .. " +
+                             std::to_string(classCount - 1));
+  }
+}
+
 Tile tileOf(const cv::Mat& image, const Answer& answer, int label, const Classifier& classifier) {
   return {image, classifier.className(answer.classId), answer.confidence, answer.exit,
           answer.classId == label ? "" : classifier.className(label)};
@@ -111,7 +132,8 @@ int run(int argc, char** argv) {
   const std::string modelPath = arguments.words()[0];
 
   Classifier classifier(modelPath);
-  IdxSet set = readIdxSet(arguments.get("images"), arguments.get("labels"));
+  const IdxSet set = readIdxSet(arguments.get("images"), arguments.get("labels"));
+  requireFits(set, classifier, arguments.get("images"), arguments.get("labels"));
   const int available = static_cast<int>(set.images.size());
   const int pictures = std::min(available, arguments.number("limit", available, 1));
 

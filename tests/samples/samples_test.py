@@ -71,14 +71,16 @@ class SamplesTest(unittest.TestCase):
         writer.release()
         return self.path(name)
 
-    def write_idx(self, count, label_count=None):
+    def write_idx(self, count, label_count=None, side=28, last_label=None):
         images, labels = self.path("images"), self.path("labels")
-        pixels = np.random.default_rng(2).integers(0, 256, (count, 28, 28), dtype=np.uint8)
+        pixels = np.random.default_rng(2).integers(0, 256, (count, side, side), dtype=np.uint8)
         with open(images, "wb") as stream:
-            stream.write(struct.pack(">IIII", 0x803, count, 28, 28) + pixels.tobytes())
+            stream.write(struct.pack(">IIII", 0x803, count, side, side) + pixels.tobytes())
         label_count = count if label_count is None else label_count
         with open(labels, "wb") as stream:
-            stream.write(struct.pack(">II", 0x801, label_count) + bytes(i % 10 for i in range(label_count)))
+            values = [i % 10 for i in range(label_count)]
+            values[-1] = values[-1] if last_label is None else last_label
+            stream.write(struct.pack(">II", 0x801, label_count) + bytes(values))
         return ["--images", images, "--labels", labels]
 
     # classify_image and classify.py
@@ -141,11 +143,91 @@ class SamplesTest(unittest.TestCase):
                 result = self.program("classify_image", self.path(model), self.pictures[0], expect=1)
                 self.assertIn(f"{model}: {message}", result.stderr)
 
+    def check_damaged_models(self, program, *options):
+        with open(self.model, "rb") as stream:
+            data = stream.read()
+        key = b"\x0a\x05graph"  # the name of a stage's attribute; its bytes follow
+        at = data.index(key) + len(key)
+        for name, content in [("cut", data[:2000]), ("nameless", data.replace(key, b"\x0a\x05grapf", 1)),
+                              ("graph", data[:at + 8] + b"\xff" * 32 + data[at + 40:])]:
+            with self.subTest(name=name):
+                with open(self.path(f"{name}.onnx"), "wb") as stream:
+                    stream.write(content)
+                result = self.program(program, self.path(f"{name}.onnx"), self.pictures[0], *options, expect=1)
+                self.assertIn(f"{program}: {self.path(name)}.onnx: ", result.stderr)
+                self.assertEqual(len(result.stderr.splitlines()), 1, result.stderr)
+
+    def test_a_damaged_model_gives_one_line(self):
+        self.check_damaged_models("classify_image")
+
+    def test_a_damaged_model_gives_one_line_in_python(self):
+        self.check_damaged_models("classify.py", "--library", LIBRARY)
+
+    def write_model(self, name, *changes):
+        with open(self.model, "rb") as stream:
+            data = stream.read()
+        for old, new in changes:
+            data = data.replace(old, new)
+        with open(self.path(name), "wb") as stream:
+            stream.write(data)
+        return self.path(name)
+
+    def with_metadata(self, key, value):
+        """The model with another entry of metadata_props, field 14; the last one counts."""
+        entry = bytes([0x0A, len(key)]) + key.encode() + bytes([0x12, len(value)]) + value.encode()
+        path = self.write_model("metadata.onnx")
+        with open(path, "ab") as stream:
+            stream.write(bytes([0x72, len(entry)]) + entry)
+        return path
+
+    def test_python_needs_no_metadata(self):
+        model = self.write_model("bare.onnx", (b"rdi.preprocessing", b"xxx.preprocessing"), (b"rdi.cost", b"xxx.cost"))
+        python = self.program("classify.py", model, *self.pictures, "--library", LIBRARY, expect=0)
+        cpp = self.program("classify_image", model, *self.pictures, expect=0)
+        rows = [re.sub(r" +-?[\d.]+ %$", "", line) for line in cpp.stdout.splitlines()[1:]]
+        self.assertEqual([line.rstrip() for line in python.stdout.splitlines()[1:]], rows)
+        self.assertNotIn("saving", python.stdout)
+        for value in ["{}", '{"height": 1}']:
+            with self.subTest(value=value):
+                model = self.with_metadata("rdi.preprocessing", value)
+                self.program("classify.py", model, self.pictures[0], "--library", LIBRARY, expect=0)
+
+    def test_python_names_damaged_metadata(self):
+        for key, value in [("rdi.preprocessing", ""), ("rdi.preprocessing", "[]"), ("rdi.preprocessing", '{"scale": "x"}'),
+                           ("rdi.preprocessing", '{"mean": [1, 2, 3, 4]}'), ("rdi.cost", "[]"),
+                           ("rdi.cost", "[{}, {}, {}]"), ("rdi.cost", '["", "", ""]'), ("rdi.class_names", "{}")]:
+            with self.subTest(key=key, value=value):
+                result = self.program("classify.py", self.with_metadata(key, value), self.pictures[0], "--library",
+                                      LIBRARY, expect=1)
+                self.assertIn(f"metadata '{key}' cannot be read", result.stderr)
+                self.assertEqual(len(result.stderr.splitlines()), 1, result.stderr)
+
+    def test_python_names_a_net_that_cannot_run(self):
+        model = self.write_model("renamed.onnx", (b"\x12\x06scores", b"\x12\x06answer"))  # the output
+        result = self.program("classify.py", model, self.pictures[0], "--library", LIBRARY, expect=1)
+        self.assertIn(f"renamed.onnx: cannot classify {self.pictures[0]}", result.stderr)
+        self.assertEqual(len(result.stderr.splitlines()), 1, result.stderr)
+
     def test_wrong_usage_ends_with_code_2_and_the_usage(self):
         for arguments in [["classify_image"], ["classify_image", "m", "p", "--shiit", "x"], ["camera"],
                           ["camera", "m", "--frames", "none"], ["classify_test_set", "m"]]:
             with self.subTest(arguments=arguments):
                 self.assertIn("usage:", self.program(*arguments, expect=2).stderr)
+
+    @unittest.skipUnless(os.path.exists(os.path.join(BIN, "rdi_benchmark")), "rdi_benchmark is not built")
+    def test_the_benchmark_tells_wrong_usage_from_help(self):
+        for arguments, message in [(["--shiit", "x"], "unknown option --shiit"), (["--threads"], "'--threads ' is not"),
+                                   (["--threads", "0"], "'--threads 0' is not understood"), (["x"], "'x ' is not"),
+                                   (["--benchmark_shiit=1"], "--benchmark_shiit=1")]:
+            with self.subTest(arguments=arguments):
+                result = self.program("rdi_benchmark", *arguments, expect=2)
+                self.assertEqual(result.stdout, "")
+                self.assertIn(message, result.stderr)
+                self.assertGreater(len(result.stderr.splitlines()), 4)
+                self.assertIn("\nusage: rdi_benchmark ", result.stderr)
+        result = self.program("rdi_benchmark", "--help", expect=0)
+        self.assertRegex(result.stdout, r"^usage: rdi_benchmark .*\n(  --.*\n)+$")
+        self.assertEqual(result.stderr, "")
 
     def test_an_unwritable_sheet_is_named(self):
         result = self.program("classify_image", self.model, self.pictures[0], "--sheet", self.path("no/sheet.png"), expect=1)
@@ -230,6 +312,13 @@ class SamplesTest(unittest.TestCase):
                 self.assertIn(f"{name}: {message}", result.stderr)
         result = self.program("classify_test_set", self.model, *self.write_idx(10, label_count=9), expect=1)
         self.assertIn("9 labels for 10 pictures", result.stderr)
+        for change, message in [({"last_label": 10}, "labels: label 9 is 10, the model has only the classes 0 .. 9"),
+                                ({"side": 32}, "images: picture 0 has 32 x 32 pixels, the model expects 28 x 28")]:
+            with self.subTest(**change):
+                result = self.program("classify_test_set", self.model, *self.write_idx(10, **change), expect=1)
+                self.assertIn(message, result.stderr)
+                self.assertEqual(len(result.stderr.splitlines()), 1, result.stderr)
+                self.assertEqual(result.stdout, "")
 
 
 if __name__ == "__main__":
