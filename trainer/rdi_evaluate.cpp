@@ -71,6 +71,9 @@ void checkUsage(Arguments& a) {
   // Whoever says which loss an attack climbs wants to attack.
   if (a.attack.empty()) a.attack = a.attackLoss.empty() ? "none" : "pgd";
   if (a.attackLoss.empty()) a.attackLoss = "average";
+  // The file would hold results beside a rule that they were not measured with.
+  if (a.write && !a.thresholds.empty())
+    throw CLI::ValidationError("--write", "is for the thresholds in the file; leave out --thresholds");
 }
 
 // Before hours of work, not after them.
@@ -281,6 +284,7 @@ int calibrate(const Arguments& a) {
   print(a, subject, rule, report, "held-out");
   if (!a.json.empty())
     graph::writeFileAtomically(a.json, resultJson(a, subject, rule, report, "held-out").dump(2) + "\n");
+  graph::eraseResults(subject.model);  // measured with the old rule
   graph::Metadata metadata;
   metadata.rule = rule;
   metadata.rule->scores = subject.scoresInFile;

@@ -243,6 +243,10 @@ TEST_F(Programs, CalibrateThenEvaluateWriteTheirFindingsIntoTheModel) {
   double share = 0;
   for (double part : stated["rows"][0]["exit_shares"]) share += part;
   EXPECT_NEAR(share, 1, 1e-9);
+
+  result = run({RDI_EVALUATE, "calibrate", model, "--data", data_});
+  ASSERT_EQ(result.exitCode, 0) << result.err;
+  EXPECT_TRUE(graph::readMetadata(graph::loadModel(model)).results.is_null()) << "of the rule before";
 }
 
 TEST_F(Programs, ThresholdsOnTheCommandLineReplaceThoseOfTheFile) {
@@ -261,6 +265,8 @@ TEST_F(Programs, BadInputOfRdiEvaluateIsRefused) {
   expectRefused({RDI_EVALUATE}, 2, "MODEL");
   expectRefused({RDI_EVALUATE, model_}, 2, "--data");
   expectRefused({RDI_EVALUATE, model_, "--data", data_, "--attack", "magic"}, 2, "--attack");
+  expectRefused({RDI_EVALUATE, model_, "--data", data_, "--thresholds=1", "--write"}, 2,
+                "--write: is for the thresholds in the file; leave out --thresholds");
   expectRefused({RDI_EVALUATE, "calibrate", model_, "--data", data_, "--policy", "magic"}, 2, "--policy");
   expectRefused({RDI_EVALUATE, folder_.path("no.onnx"), "--data", data_}, 1, "no.onnx");
   expectRefused({RDI_EVALUATE, model_, "--data", data_, "--thresholds", "0.1,0.2"}, 1, "expected 1");
