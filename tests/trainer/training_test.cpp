@@ -160,6 +160,22 @@ TEST(Training, AnExitOfWeightZeroKeepsItsHead) {
   EXPECT_NE(weightsOf(trained, "fc.weight"), weightsOf(options.init, "fc.weight"));
 }
 
+TEST(Training, TheRuleAndResultsOfTheFileItStartsFromAreForgotten) {
+  TemporaryFolder folder;
+  TrainOptions options = tinyTraining(folder, false);
+  options.iterations = 1;
+  onnx::ModelProto model = graph::loadModel(options.init);
+  graph::Metadata calibrated;
+  calibrated.rule.emplace().thresholds = {0.5F};
+  calibrated.results = {{"set", "test"}};
+  graph::writeMetadata(model, calibrated);
+  graph::saveModel(model, options.init);
+  startTraining(options, folder.path("run"), {});
+  const graph::Metadata metadata = graph::readMetadata(graph::loadModel(folder.path("run/model.onnx")));
+  EXPECT_FALSE(metadata.rule);
+  EXPECT_TRUE(metadata.results.is_null());
+}
+
 TEST(Training, ALossThatIsNoNumberStopsItAndKeepsTheLastCheckpoint) {
   TemporaryFolder folder;
   TrainOptions options = tinyTraining(folder, false);
