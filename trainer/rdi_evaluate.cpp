@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: the rdi authors
 
+#include <unistd.h>
+
 #include <chrono>
 #include <cstdio>
 #include <filesystem>
@@ -76,13 +78,15 @@ void checkUsage(Arguments& a) {
     throw CLI::ValidationError("--write", "is for the thresholds in the file; leave out --thresholds");
 }
 
-// Before hours of work, not after them.
+// Before hours of work, not after them: a file is saved as a temporary one beside it that is renamed.
 void checkWritable(const std::string& path) {
   if (path.empty()) return;
-  const bool existed = std::filesystem::exists(path);
-  const bool isOpen = std::ofstream(path, std::ios::app).is_open();
+  if (std::filesystem::is_directory(path))
+    throw Error(text(path, ": found a folder, expected a file to write"));
+  const std::string probe = text(path, ".tmp.", getpid());
+  const bool isOpen = std::ofstream(probe).is_open();
   if (!isOpen) throw Error(text(path, ": cannot be written; give a file in a writable folder"));
-  if (!existed) std::filesystem::remove(path);
+  std::filesystem::remove(probe);
 }
 
 // The model, its data and its rule; the rule always speaks of logits, as Evaluator gives them.

@@ -274,14 +274,31 @@ TEST_F(Programs, BadInputOfRdiEvaluateIsRefused) {
   expectRefused({RDI_EVALUATE, model_, "--data", data_, "--thresholds", "1", "--attack", "pgd",
                  "--attack-loss", "single:7"},
                 1, "single:7");
-  expectRefused(
-      {RDI_EVALUATE, model_, "--data", data_, "--thresholds", "1", "--json", folder_.path("no/x.json")}, 1,
-      "x.json");
   expectRefused({RDI_EVALUATE, model_, "--data", data_, "--thresholds", "1", "--batch-size", "0"}, 1,
                 "--batch-size");
   graph::saveModel(zoo::build("rdi-smallcnn"), folder_.path("big.onnx"));
   expectRefused({RDI_EVALUATE, folder_.path("big.onnx"), "--data", data_, "--thresholds", "1,1"}, 1,
                 "expected 1x28x28");
+}
+
+TEST_F(Programs, WhereRdiEvaluateWritesIsProbedBeforeTheWork) {
+  const auto refuse = [&](const std::string& json, const std::string& part) {
+    expectRefused({RDI_EVALUATE, model_, "--data", data_, "--thresholds", "1", "--json", json}, 1, part);
+  };
+  refuse(folder_.path("no/x.json"), "no/x.json: cannot be written");
+  refuse(folder_.path("data"), "data: found a folder");
+  // A file that opens for writing, in a folder where nobody, not even root, can make another.
+  refuse("/proc/self/comm", "/proc/self/comm: cannot be written");
+
+  // A file that does not open for writing is replaced all the same.
+  const std::string json = folder_.path("old.json");
+  test::writeFile(json, "old");
+  std::filesystem::permissions(json, std::filesystem::perms::owner_read);
+  const Result result = run({RDI_EVALUATE, model_, "--data", data_, "--thresholds", "1", "--json", json});
+  EXPECT_EQ(result.exitCode, 0) << result.err;
+  EXPECT_NE(graph::readFile(json), "old");
+  for (const auto& entry : std::filesystem::directory_iterator(folder_.path()))
+    EXPECT_EQ(entry.path().string().find(".tmp."), std::string::npos) << entry.path();
 }
 
 }  // namespace
