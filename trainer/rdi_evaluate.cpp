@@ -305,7 +305,8 @@ int main(int argc, char** argv) {
   declareCommon(app, arguments);
   app.add_option("--thresholds", arguments.thresholds,
                  "Instead of those in the file, e.g. 0.02,0.01; inf, -inf")
-      ->delimiter(',');
+      ->delimiter(',')
+      ->allow_extra_args(false);
   app.add_flag("--write", arguments.write, "Write the results into the model's metadata");
 
   CLI::App* choose = app.add_subcommand(

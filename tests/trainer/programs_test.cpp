@@ -167,7 +167,8 @@ TEST_F(Programs, ARecipeFileGivesOptionsAndTheCommandLineWins) {
   const std::string recipe = folder_.path("recipe.ini");
   test::writeFile(recipe,
                   "; a comment\niterations = 4\nbatch-size = 16\nheld-out = 100\nattack-steps = 1\n"
-                  "exit-weights = [0.5, 1]\ndefence = \"average\"\nlog-every = 1\nvalidate-images = 0\n");
+                  "exit-weights = [0.5, 1]\nmilestones = [1, 3]\ndefence = \"average\"\nlog-every = "
+                  "1\nvalidate-images = 0\n");
   const std::string folder = folder_.path("run");
   const Result result = run({RDI_TRAIN, "--config", recipe, "--init", model_, "--data", data_, "-o", folder,
                              "--iterations", "2", "--threads", "1"});
@@ -176,6 +177,7 @@ TEST_F(Programs, ARecipeFileGivesOptionsAndTheCommandLineWins) {
   EXPECT_EQ(stated["iterations"], 2);
   EXPECT_EQ(stated["defence"], "average");
   EXPECT_EQ(stated["exit_weights"], (std::vector<double>{0.5, 1}));
+  EXPECT_EQ(stated["milestones"], (std::vector<int64_t>{1, 3}));
 }
 
 TEST_F(Programs, TheProjectsRecipesAreUnderstood) {
@@ -259,6 +261,13 @@ TEST_F(Programs, ThresholdsOnTheCommandLineReplaceThoseOfTheFile) {
   };
   EXPECT_EQ(shares("inf"), (std::vector<double>{1, 0}));
   EXPECT_EQ(shares("-inf"), (std::vector<double>{0, 1}));
+}
+
+TEST_F(Programs, AListTakesNoArgumentAfterIt) {
+  const Result result = run({RDI_EVALUATE, "--data", data_, "--thresholds", "0.5", model_});
+  EXPECT_EQ(result.exitCode, 0) << result.err;
+  for (const char* option : {"--exit-weights", "--milestones"})
+    expectRefused({RDI_TRAIN, "-o", "x", option, "1,2", "3"}, 2, "not expected: 3");
 }
 
 TEST_F(Programs, BadInputOfRdiEvaluateIsRefused) {
