@@ -176,6 +176,28 @@ TEST(Training, TheRuleAndResultsOfTheFileItStartsFromAreForgotten) {
   EXPECT_TRUE(metadata.results.is_null());
 }
 
+TEST(Training, AModelThatWantsOtherPixelsIsRefused) {
+  TemporaryFolder folder;
+  TrainOptions options = tinyTraining(folder, false);
+  options.iterations = 1;
+  const auto preprocess = [&](double scale, const std::vector<double>& mean) {
+    onnx::ModelProto model = graph::loadModel(options.init);
+    graph::Metadata metadata;
+    metadata.preprocessing.emplace().scale = scale;
+    metadata.preprocessing->mean = mean;
+    graph::writeMetadata(model, metadata);
+    graph::saveModel(model, options.init);
+  };
+  preprocess(1, {});
+  expectRefused(options, folder.path("run"), "found scale 1, expected 0.00392157 (1/255)");
+  preprocess(1.00001 / 255, {});
+  expectRefused(options, folder.path("run"), "found scale");
+  preprocess(1.0 / 255, {33.3});
+  expectRefused(options, folder.path("run"), "found mean 33.3, expected 0");
+  preprocess(0.003921569, {0});  // as written with few digits
+  EXPECT_EQ(startTraining(options, folder.path("run"), {}), TrainOutcome::finished);
+}
+
 TEST(Training, ALossThatIsNoNumberStopsItAndKeepsTheLastCheckpoint) {
   TemporaryFolder folder;
   TrainOptions options = tinyTraining(folder, false);
