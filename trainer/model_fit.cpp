@@ -3,12 +3,32 @@
 
 #include "trainer/model_fit.hpp"
 
+#include <cmath>
+#include <optional>
+
 #include "graph/error.hpp"
 #include "graph/metadata.hpp"
 #include "graph/model_io.hpp"
 #include "graph/shapes.hpp"
 
 namespace rdi::train {
+namespace {
+
+// Images are fed as pixel / 255, whatever the file asks for.
+void checkPreprocessing(const onnx::ModelProto& model) {
+  constexpr double kScale = 1.0 / 255.0, kTolerance = 1e-6;
+  const std::optional<graph::Preprocessing> wanted = graph::readMetadata(model).preprocessing;
+  if (!wanted) return;
+  if (!(std::abs(wanted->scale / kScale - 1) <= kTolerance))
+    throw Error(text("rdi.preprocessing: found scale ", wanted->scale, ", expected ", kScale,
+                     " (1/255), the only one that the trainer feeds"));
+  for (double mean : wanted->mean)
+    if (mean != 0)
+      throw Error(
+          text("rdi.preprocessing: found mean ", mean, ", expected 0, the only one that the trainer feeds"));
+}
+
+}  // namespace
 
 void checkModelFitsData(const onnx::ModelProto& model, const ImageSet& images, const DataSource& source) {
   const graph::Shape expected = graph::inputShape(model);
@@ -20,6 +40,7 @@ void checkModelFitsData(const onnx::ModelProto& model, const ImageSet& images, c
   if (classes != static_cast<int64_t>(source.classNames.size()))
     throw Error(text(source.name, ": found ", source.classNames.size(), " classes, expected ", classes,
                      ", as the model tells apart"));
+  checkPreprocessing(model);
 }
 
 void refuseEarlyExit(const onnx::ModelProto& model, const std::string& path) {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: the rdi authors
 
+#include <unistd.h>
+
 #include <chrono>
 #include <cstdio>
 #include <filesystem>
@@ -71,15 +73,20 @@ void checkUsage(Arguments& a) {
   // Whoever says which loss an attack climbs wants to attack.
   if (a.attack.empty()) a.attack = a.attackLoss.empty() ? "none" : "pgd";
   if (a.attackLoss.empty()) a.attackLoss = "average";
+  // The file would hold results beside a rule that they were not measured with.
+  if (a.write && !a.thresholds.empty())
+    throw CLI::ValidationError("--write", "is for the thresholds in the file; leave out --thresholds");
 }
 
-// Before hours of work, not after them.
+// Before hours of work, not after them: a file is saved as a temporary one beside it that is renamed.
 void checkWritable(const std::string& path) {
   if (path.empty()) return;
-  const bool existed = std::filesystem::exists(path);
-  const bool isOpen = std::ofstream(path, std::ios::app).is_open();
+  if (std::filesystem::is_directory(path))
+    throw Error(text(path, ": found a folder, expected a file to write"));
+  const std::string probe = text(path, ".tmp.", getpid());
+  const bool isOpen = std::ofstream(probe).is_open();
   if (!isOpen) throw Error(text(path, ": cannot be written; give a file in a writable folder"));
-  if (!existed) std::filesystem::remove(path);
+  std::filesystem::remove(probe);
 }
 
 // The model, its data and its rule; the rule always speaks of logits, as Evaluator gives them.
@@ -281,6 +288,7 @@ int calibrate(const Arguments& a) {
   print(a, subject, rule, report, "held-out");
   if (!a.json.empty())
     graph::writeFileAtomically(a.json, resultJson(a, subject, rule, report, "held-out").dump(2) + "\n");
+  graph::eraseResults(subject.model);  // measured with the old rule
   graph::Metadata metadata;
   metadata.rule = rule;
   metadata.rule->scores = subject.scoresInFile;
@@ -297,7 +305,8 @@ int main(int argc, char** argv) {
   declareCommon(app, arguments);
   app.add_option("--thresholds", arguments.thresholds,
                  "Instead of those in the file, e.g. 0.02,0.01; inf, -inf")
-      ->delimiter(',');
+      ->delimiter(',')
+      ->allow_extra_args(false);
   app.add_flag("--write", arguments.write, "Write the results into the model's metadata");
 
   CLI::App* choose = app.add_subcommand(

@@ -43,7 +43,9 @@ void declare(CLI::App& app, Arguments& a) {
   app.add_option("--clean-weight", o.cleanWeight,
                  "c in loss = sum_i w_i (c CE(clean_i) + (1-c) CE(attacked_i))")
       ->capture_default_str();
-  app.add_option("--exit-weights", o.exitWeights, "w_i, one an exit, e.g. 1,1,1")->delimiter(',');
+  app.add_option("--exit-weights", o.exitWeights, "w_i, one an exit, e.g. 1,1,1")
+      ->delimiter(',')
+      ->allow_extra_args(false);
   app.add_option("--label-smoothing", o.labelSmoothing, "Share of the label spread over all classes")
       ->capture_default_str();
   app.add_option("--iterations", o.iterations, "Length of the training in batches");
@@ -56,7 +58,8 @@ void declare(CLI::App& app, Arguments& a) {
   app.add_option("--schedule", o.schedule, "Learning rate over time: step, cosine or one-cycle")
       ->capture_default_str();
   app.add_option("--milestones", o.milestones, "step: iterations where the rate falls to a tenth")
-      ->delimiter(',');
+      ->delimiter(',')
+      ->allow_extra_args(false);
   app.add_option("--warmup-share", o.warmupShare, "one-cycle: share of the training in which the rate rises")
       ->capture_default_str();
   app.add_option("--ema", o.ema, "Decay of averaged weights, which are then what is kept; 0 = none")

@@ -109,6 +109,14 @@ struct RunningMetrics {
   }
 };
 
+// What the file that a training starts from says of its own weights is not true of the new ones.
+void forgetRuleAndResults(onnx::ModelProto& model) {
+  graph::eraseResults(model);
+  auto& entries = *model.mutable_metadata_props();
+  for (int i = entries.size() - 1; i >= 0; --i)
+    if (entries.Get(i).key() == "rdi.rule") entries.DeleteSubrange(i, 1);
+}
+
 class Training {
 public:
   Training(TrainOptions options, RunFolder folder, onnx::ModelProto model)
@@ -398,6 +406,7 @@ private:
     if (average_) average_->swap();
 
     const graph::Shape shape = graph::inputShape(model_);
+    forgetRuleAndResults(model_);
     graph::Metadata metadata = graph::readMetadata(model_);
     if (!options_.architecture.empty()) metadata.architecture = options_.architecture;
     metadata.classNames = source_.classNames;

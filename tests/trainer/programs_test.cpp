@@ -167,7 +167,8 @@ TEST_F(Programs, ARecipeFileGivesOptionsAndTheCommandLineWins) {
   const std::string recipe = folder_.path("recipe.ini");
   test::writeFile(recipe,
                   "; a comment\niterations = 4\nbatch-size = 16\nheld-out = 100\nattack-steps = 1\n"
-                  "exit-weights = [0.5, 1]\ndefence = \"average\"\nlog-every = 1\nvalidate-images = 0\n");
+                  "exit-weights = [0.5, 1]\nmilestones = [1, 3]\ndefence = \"average\"\nlog-every = "
+                  "1\nvalidate-images = 0\n");
   const std::string folder = folder_.path("run");
   const Result result = run({RDI_TRAIN, "--config", recipe, "--init", model_, "--data", data_, "-o", folder,
                              "--iterations", "2", "--threads", "1"});
@@ -176,6 +177,7 @@ TEST_F(Programs, ARecipeFileGivesOptionsAndTheCommandLineWins) {
   EXPECT_EQ(stated["iterations"], 2);
   EXPECT_EQ(stated["defence"], "average");
   EXPECT_EQ(stated["exit_weights"], (std::vector<double>{0.5, 1}));
+  EXPECT_EQ(stated["milestones"], (std::vector<int64_t>{1, 3}));
 }
 
 TEST_F(Programs, TheProjectsRecipesAreUnderstood) {
@@ -243,6 +245,10 @@ TEST_F(Programs, CalibrateThenEvaluateWriteTheirFindingsIntoTheModel) {
   double share = 0;
   for (double part : stated["rows"][0]["exit_shares"]) share += part;
   EXPECT_NEAR(share, 1, 1e-9);
+
+  result = run({RDI_EVALUATE, "calibrate", model, "--data", data_});
+  ASSERT_EQ(result.exitCode, 0) << result.err;
+  EXPECT_TRUE(graph::readMetadata(graph::loadModel(model)).results.is_null()) << "of the rule before";
 }
 
 TEST_F(Programs, ThresholdsOnTheCommandLineReplaceThoseOfTheFile) {
@@ -257,10 +263,19 @@ TEST_F(Programs, ThresholdsOnTheCommandLineReplaceThoseOfTheFile) {
   EXPECT_EQ(shares("-inf"), (std::vector<double>{0, 1}));
 }
 
+TEST_F(Programs, AListTakesNoArgumentAfterIt) {
+  const Result result = run({RDI_EVALUATE, "--data", data_, "--thresholds", "0.5", model_});
+  EXPECT_EQ(result.exitCode, 0) << result.err;
+  for (const char* option : {"--exit-weights", "--milestones"})
+    expectRefused({RDI_TRAIN, "-o", "x", option, "1,2", "3"}, 2, "not expected: 3");
+}
+
 TEST_F(Programs, BadInputOfRdiEvaluateIsRefused) {
   expectRefused({RDI_EVALUATE}, 2, "MODEL");
   expectRefused({RDI_EVALUATE, model_}, 2, "--data");
   expectRefused({RDI_EVALUATE, model_, "--data", data_, "--attack", "magic"}, 2, "--attack");
+  expectRefused({RDI_EVALUATE, model_, "--data", data_, "--thresholds=1", "--write"}, 2,
+                "--write: is for the thresholds in the file; leave out --thresholds");
   expectRefused({RDI_EVALUATE, "calibrate", model_, "--data", data_, "--policy", "magic"}, 2, "--policy");
   expectRefused({RDI_EVALUATE, folder_.path("no.onnx"), "--data", data_}, 1, "no.onnx");
   expectRefused({RDI_EVALUATE, model_, "--data", data_, "--thresholds", "0.1,0.2"}, 1, "expected 1");
@@ -268,14 +283,31 @@ TEST_F(Programs, BadInputOfRdiEvaluateIsRefused) {
   expectRefused({RDI_EVALUATE, model_, "--data", data_, "--thresholds", "1", "--attack", "pgd",
                  "--attack-loss", "single:7"},
                 1, "single:7");
-  expectRefused(
-      {RDI_EVALUATE, model_, "--data", data_, "--thresholds", "1", "--json", folder_.path("no/x.json")}, 1,
-      "x.json");
   expectRefused({RDI_EVALUATE, model_, "--data", data_, "--thresholds", "1", "--batch-size", "0"}, 1,
                 "--batch-size");
   graph::saveModel(zoo::build("rdi-smallcnn"), folder_.path("big.onnx"));
   expectRefused({RDI_EVALUATE, folder_.path("big.onnx"), "--data", data_, "--thresholds", "1,1"}, 1,
                 "expected 1x28x28");
+}
+
+TEST_F(Programs, WhereRdiEvaluateWritesIsProbedBeforeTheWork) {
+  const auto refuse = [&](const std::string& json, const std::string& part) {
+    expectRefused({RDI_EVALUATE, model_, "--data", data_, "--thresholds", "1", "--json", json}, 1, part);
+  };
+  refuse(folder_.path("no/x.json"), "no/x.json: cannot be written");
+  refuse(folder_.path("data"), "data: found a folder");
+  // A file that opens for writing, in a folder where nobody, not even root, can make another.
+  refuse("/proc/self/comm", "/proc/self/comm: cannot be written");
+
+  // A file that does not open for writing is replaced all the same.
+  const std::string json = folder_.path("old.json");
+  test::writeFile(json, "old");
+  std::filesystem::permissions(json, std::filesystem::perms::owner_read);
+  const Result result = run({RDI_EVALUATE, model_, "--data", data_, "--thresholds", "1", "--json", json});
+  EXPECT_EQ(result.exitCode, 0) << result.err;
+  EXPECT_NE(graph::readFile(json), "old");
+  for (const auto& entry : std::filesystem::directory_iterator(folder_.path()))
+    EXPECT_EQ(entry.path().string().find(".tmp."), std::string::npos) << entry.path();
 }
 
 }  // namespace

@@ -160,6 +160,44 @@ TEST(Training, AnExitOfWeightZeroKeepsItsHead) {
   EXPECT_NE(weightsOf(trained, "fc.weight"), weightsOf(options.init, "fc.weight"));
 }
 
+TEST(Training, TheRuleAndResultsOfTheFileItStartsFromAreForgotten) {
+  TemporaryFolder folder;
+  TrainOptions options = tinyTraining(folder, false);
+  options.iterations = 1;
+  onnx::ModelProto model = graph::loadModel(options.init);
+  graph::Metadata calibrated;
+  calibrated.rule.emplace().thresholds = {0.5F};
+  calibrated.results = {{"set", "test"}};
+  graph::writeMetadata(model, calibrated);
+  graph::saveModel(model, options.init);
+  startTraining(options, folder.path("run"), {});
+  const graph::Metadata metadata = graph::readMetadata(graph::loadModel(folder.path("run/model.onnx")));
+  EXPECT_FALSE(metadata.rule);
+  EXPECT_TRUE(metadata.results.is_null());
+}
+
+TEST(Training, AModelThatWantsOtherPixelsIsRefused) {
+  TemporaryFolder folder;
+  TrainOptions options = tinyTraining(folder, false);
+  options.iterations = 1;
+  const auto preprocess = [&](double scale, const std::vector<double>& mean) {
+    onnx::ModelProto model = graph::loadModel(options.init);
+    graph::Metadata metadata;
+    metadata.preprocessing.emplace().scale = scale;
+    metadata.preprocessing->mean = mean;
+    graph::writeMetadata(model, metadata);
+    graph::saveModel(model, options.init);
+  };
+  preprocess(1, {});
+  expectRefused(options, folder.path("run"), "found scale 1, expected 0.00392157 (1/255)");
+  preprocess(1.00001 / 255, {});
+  expectRefused(options, folder.path("run"), "found scale");
+  preprocess(1.0 / 255, {33.3});
+  expectRefused(options, folder.path("run"), "found mean 33.3, expected 0");
+  preprocess(0.003921569, {0});  // as written with few digits
+  EXPECT_EQ(startTraining(options, folder.path("run"), {}), TrainOutcome::finished);
+}
+
 TEST(Training, ALossThatIsNoNumberStopsItAndKeepsTheLastCheckpoint) {
   TemporaryFolder folder;
   TrainOptions options = tinyTraining(folder, false);
