@@ -28,8 +28,10 @@ Evaluator::Evaluator(const onnx::ModelProto& model, const ImageSet& images, cons
   if (options.limit < 0) throw Error(text("--limit: found ", options.limit, ", expected 1 or more images"));
   const torch::Device device = useDevice(options.device, options.threads);
   GraphModuleOptions moduleOptions;
-  moduleOptions.logProbabilities = givesProbabilities(model);
-  auto module = std::make_shared<GraphModule>(model, moduleOptions);
+  const auto module = namingTheModel(options.modelName, [&] {
+    moduleOptions.logProbabilities = givesProbabilities(model);
+    return std::make_shared<GraphModule>(model, moduleOptions);
+  });
   module->to(device);
   module->eval();
   parts_.reset(new Parts{options, device, DeviceImages(images, device), module});

@@ -23,6 +23,7 @@ struct EvaluatorOptions {
   int64_t batchSize = 250;
   int64_t limit = 0;  // images from the first on; 0 = all
   uint64_t seed = 1;
+  std::string modelName;  // the model's file, for errors
 };
 
 /// Scores, always as logits, of a multi-exit model on the images of one set. Keeps libtorch out of its

@@ -7,9 +7,22 @@
 
 #include <string>
 
+#include "graph/error.hpp"
 #include "trainer/data.hpp"
 
 namespace rdi::train {
+
+/// Runs `body` and puts the model's file before an rdi::Error that does not begin with it.
+template <typename Body>
+auto namingTheModel(const std::string& path, const Body& body) {
+  try {
+    return body();
+  } catch (const Error& error) {
+    const std::string message = error.what(), prefix = path + ": ";
+    if (path.empty() || message.compare(0, prefix.size(), prefix) == 0) throw;
+    throw Error(prefix + message);
+  }
+}
 
 /// Throws rdi::Error when image size, channels or number of classes of model and data differ, or when the
 /// model's metadata asks for other pixels than the trainer feeds: scale 1/255, mean 0.

@@ -104,12 +104,14 @@ struct Subject {
 Subject load(const Arguments& a) {
   Subject subject;
   subject.source = dataSource(a.data);
-  subject.model = graph::loadModel(a.model);
-  refuseEarlyExit(subject.model, a.model);
-  subject.metadata = graph::readMetadata(subject.model);
-  subject.costs = graph::exitCosts(subject.model);
-  if (subject.metadata.rule) subject.rule = *subject.metadata.rule;
-  if (givesProbabilities(subject.model)) subject.scoresInFile = graph::Scores::probabilities;
+  namingTheModel(a.model, [&] {
+    subject.model = graph::loadModel(a.model);
+    refuseEarlyExit(subject.model, a.model);
+    subject.metadata = graph::readMetadata(subject.model);
+    subject.costs = graph::exitCosts(subject.model);
+    if (subject.metadata.rule) subject.rule = *subject.metadata.rule;
+    if (givesProbabilities(subject.model)) subject.scoresInFile = graph::Scores::probabilities;
+  });
   subject.rule.scores = graph::Scores::logits;
   return subject;
 }
@@ -135,7 +137,9 @@ AttackOptions attackOptions(const Arguments& a) {
 // Scores of the clean images, then of each attack; the progress line counts all of them.
 std::vector<ScoreTable> collect(const Arguments& a, const Subject& subject, const ImageSet& images,
                                 const std::vector<AttackForm>& forms) {
-  Evaluator evaluator(subject.model, images, a.evaluator);
+  EvaluatorOptions options = a.evaluator;
+  options.modelName = a.model;
+  Evaluator evaluator(subject.model, images, options);
   ProgressLine line;
   std::vector<ScoreTable> tables = {evaluator.scores({}, attackOptions(a))};
   // Clean scores are cheap: the time left is reckoned from the attacks alone.
@@ -219,12 +223,12 @@ int evaluate(const Arguments& a) {
           "rdi-evaluate calibrate\n",
           a.model.c_str());
   }
-  graph::checkRule(rule, subject.exitCount());
+  namingTheModel(a.model, [&] { graph::checkRule(rule, subject.exitCount()); });
   const std::vector<AttackForm> forms = attackForms(a, subject.exitCount());
   checkWritable(a.json);
   if (a.write) checkWritable(a.model);
   const ImageSet images = subject.source.load(Split::test);
-  checkModelFitsData(subject.model, images, subject.source);
+  namingTheModel(a.model, [&] { checkModelFitsData(subject.model, images, subject.source); });
 
   const Report report = makeReport(subject, rule, collect(a, subject, images, forms), forms);
   print(a, subject, rule, report, "test");
@@ -277,7 +281,7 @@ int calibrate(const Arguments& a) {
   checkWritable(a.json);
   checkWritable(output);
   const ImageSet all = subject.source.load(Split::train);
-  checkModelFitsData(subject.model, all, subject.source);
+  namingTheModel(a.model, [&] { checkModelFitsData(subject.model, all, subject.source); });
   const ImageSet images = heldOutPart(all, heldOutCount(a, subject));
 
   const std::vector<ScoreTable> tables = collect(a, subject, images, forms);

@@ -119,14 +119,15 @@ void forgetRuleAndResults(onnx::ModelProto& model) {
 
 class Training {
 public:
-  Training(TrainOptions options, RunFolder folder, onnx::ModelProto model)
+  // `modelName` goes before errors of the model.
+  Training(TrainOptions options, RunFolder folder, onnx::ModelProto model, const std::string& modelName)
       : options_(std::move(options)),
         folder_(std::move(folder)),
         model_(std::move(model)),
         source_(dataSource(options_.data)),
         device_(useDevice(options_.device, options_.threads)) {
     const ImageSet images = source_.load(Split::train);
-    checkModelFitsData(model_, images, source_);
+    namingTheModel(modelName, [&] { checkModelFitsData(model_, images, source_); });
     const ImageSet trained = trainingPart(images, options_.heldOut);
     if (trained.count < options_.batchSize)
       throw Error(text("--batch-size: found ", options_.batchSize, ", expected at most ", trained.count,
@@ -138,8 +139,10 @@ public:
     torch::manual_seed(options_.seed);
     GraphModuleOptions moduleOptions;
     moduleOptions.channelsLast = options_.channelsLast;
-    moduleOptions.logProbabilities = givesProbabilities(model_);
-    module_ = std::make_shared<GraphModule>(model_, moduleOptions);
+    namingTheModel(modelName, [&] {
+      moduleOptions.logProbabilities = givesProbabilities(model_);
+      module_ = std::make_shared<GraphModule>(model_, moduleOptions);
+    });
     module_->to(device_);
     const auto exits = static_cast<int64_t>(module_->exitCount());
 
@@ -470,7 +473,7 @@ TrainOutcome startTraining(const TrainOptions& options, const std::string& runFo
     throw Error(text(runFolder, ": holds a training already; go on with --resume ", runFolder,
                      " or give another folder"));
   onnx::ModelProto model = modelToStartFrom(options);
-  Training training(options, folder, model);
+  Training training(options, folder, model, options.init);
 
   std::error_code failure;
   fs::create_directories(folder.path, failure);
@@ -496,7 +499,7 @@ TrainOutcome resumeTraining(const std::string& runFolder, std::optional<int> thr
   }
   if (threads) options.threads = *threads;
   checkTrainOptions(options);
-  Training training(options, folder, graph::loadModel(folder.initial()));
+  Training training(options, folder, graph::loadModel(folder.initial()), folder.initial());
   training.restore(checkpoint);
   return training.run(hooks);
 }

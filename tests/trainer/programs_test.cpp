@@ -263,6 +263,37 @@ TEST_F(Programs, ThresholdsOnTheCommandLineReplaceThoseOfTheFile) {
   EXPECT_EQ(shares("-inf"), (std::vector<double>{0, 1}));
 }
 
+TEST_F(Programs, ErrorsOfAModelBeginWithItsFileOnce) {
+  const auto refuse = [&](const std::string& part) {
+    const std::string message = ": " + model_ + ": " + part;
+    expectRefused({RDI_EVALUATE, model_, "--data", data_, "--thresholds", "1"}, 1, "rdi-evaluate" + message);
+    expectRefused({RDI_TRAIN, "--init", model_, "--data", data_, "--iterations", "1", "--held-out", "100",
+                   "--batch-size", "16", "-o", folder_.path("run")},
+                  1, "rdi-train" + message);
+  };
+  const onnx::ModelProto good = graph::loadModel(model_);
+  onnx::ModelProto bad = good;
+  for (onnx::NodeProto& node : *bad.mutable_graph()->mutable_node())
+    if (node.op_type() == "Relu") node.set_op_type("Softsign");
+  graph::saveModel(bad, model_);
+  refuse("operator Softsign");
+
+  bad = good;
+  auto* entry = bad.add_metadata_props();
+  entry->set_key("rdi.rule");
+  entry->set_value("no JSON");
+  graph::saveModel(bad, model_);
+  refuse("metadata 'rdi.rule' cannot be read");
+
+  bad = good;
+  graph::Metadata metadata;
+  metadata.rule.emplace().thresholds = {1, 2};
+  graph::writeMetadata(bad, metadata);
+  graph::saveModel(bad, model_);
+  expectRefused({RDI_EVALUATE, model_, "--data", data_}, 1,
+                "rdi-evaluate: " + model_ + ": there are 2 thresholds for 2 exits");
+}
+
 TEST_F(Programs, AListTakesNoArgumentAfterIt) {
   const Result result = run({RDI_EVALUATE, "--data", data_, "--thresholds", "0.5", model_});
   EXPECT_EQ(result.exitCode, 0) << result.err;
