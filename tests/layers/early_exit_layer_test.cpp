@@ -9,9 +9,13 @@
 #include <limits>
 
 #include "layers/select_layer.hpp"
+#include "tests/layers/messages.hpp"
 
 namespace rdi {
 namespace {
+
+using test::mentions;
+using test::messageOf;
 
 using cv::dnn::LayerParams;
 using cv::dnn::MatShape;
@@ -51,19 +55,6 @@ std::vector<float> run(cv::dnn::Layer& layer, const std::vector<cv::Mat>& inputs
   layer.finalize(from, cv::OutputArrayOfArrays(outputs));
   layer.forward(from, cv::OutputArrayOfArrays(outputs), cv::OutputArrayOfArrays(scratch));
   return {outputs[0].ptr<float>(), outputs[0].ptr<float>() + outputs[0].total()};
-}
-
-std::string messageOf(const std::function<void()>& action) {
-  try {
-    action();
-  } catch (const cv::Exception& error) {
-    return error.what();
-  }
-  return "no error";
-}
-
-bool mentions(const std::string& message, const std::string& part) {
-  return message.find(part) != std::string::npos;
 }
 
 TEST(EarlyExitLayer, SureRowsLeaveAndUnsureOnesStay) {

@@ -17,10 +17,14 @@
 #include "layers/layer_table.hpp"
 #include "layers/stage_layer.hpp"
 #include "tests/layers/early_exit_nets.hpp"
+#include "tests/layers/messages.hpp"
 #include "tests/layers/model_builder.hpp"
 
 namespace rdi {
 namespace {
+
+using test::mentions;
+using test::messageOf;
 
 using test::load;
 using test::pictures;
@@ -180,21 +184,6 @@ protected:
   onnx::ModelProto model_ = test::zooModel("rdi-smallcnn");
 };
 
-/// Message of the cv::Exception that an action throws.
-template <typename Action>
-std::string messageOf(const Action& action) {
-  try {
-    action();
-  } catch (const cv::Exception& error) {
-    return error.what();
-  }
-  return "no error";
-}
-
-bool mentions(const std::string& message, const std::string& part) {
-  return message.find(part) != std::string::npos;
-}
-
 onnx::NodeProto& nodeOf(onnx::ModelProto& model, const std::string& name) {
   for (onnx::NodeProto& node : *model.mutable_graph()->mutable_node())
     if (node.name() == name) return node;
@@ -328,7 +317,9 @@ TEST_F(Net, SaysWhatIsWrongWithABlob) {
       << message;
   message = withShape({2, 1, 32, 28});
   EXPECT_TRUE(mentions(message, "2x1x32x28") && mentions(message, "Nx1x28x28")) << message;
-  EXPECT_NE(withShape({0, 1, 28, 28}), "no error");
+  // OpenCV refuses an empty batch before it asks any layer; its words are all there is.
+  message = withShape({0, 1, 28, 28});
+  EXPECT_TRUE(mentions(message, "inp.total()")) << message;
   EXPECT_EQ(withShape({1, 1, 28, 28}), "no error");
 }
 

@@ -14,25 +14,15 @@
 #include "graph/metadata.hpp"
 #include "graph/model_io.hpp"
 #include "tests/layers/early_exit_nets.hpp"
+#include "tests/layers/messages.hpp"
 
 namespace rdi {
 namespace {
 
+using test::mentions;
+using test::messageOf;
+
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
-
-template <typename Action>
-std::string messageOf(const Action& action) {
-  try {
-    action();
-  } catch (const cv::Exception& error) {
-    return error.what();
-  }
-  return "no error";
-}
-
-bool mentions(const std::string& message, const std::string& part) {
-  return message.find(part) != std::string::npos;
-}
 
 class Plugin : public testing::Test {
 protected:
