@@ -27,6 +27,9 @@ private:
   std::filesystem::path folder_;
 };
 
+/// A folder of the shared data: below $RDI_DATA, or ../shared/data beside the checkout. It may not exist.
+std::string dataFolder(const std::string& name);
+
 /// A model of one node type: input "x", output "y", both of these shapes, and initializers.
 onnx::ModelProto modelOf(const std::vector<onnx::NodeProto>& nodes,
                          const std::vector<onnx::TensorProto>& weights,
