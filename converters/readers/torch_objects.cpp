@@ -16,7 +16,6 @@ using Kind = Pickle::Kind;
 using Value = Pickle::Value;
 
 constexpr size_t kDeepest = 32;         // dicts in dicts, modules in modules
-constexpr size_t kLongestName = 300;    // of a tensor
 constexpr size_t kMostDimensions = 64;  // as in torch
 constexpr size_t kMostListed = 20;      // state dicts in a message
 
