@@ -100,7 +100,7 @@ public:
     };
     std::vector<Candidate> found;
     std::set<uint64_t> seen;
-    std::deque<Place> places{{"", pickle_.root(), 0}};
+    std::deque<Place> places{{"", untagged(pickle_.root()), 0}};
     for (; !places.empty(); places.pop_front()) {
       const Place place = std::move(places.front());
       if (!isContainer(place.value) || !seen.insert(place.value.as.node).second) continue;
@@ -184,6 +184,14 @@ private:
     return {Pickle::text(items[0]), &pickle_.items(items[1])};
   }
 
+  /// libtorch notes the type of a container by wrapping it: restore_type_tag(value, "Dict[str, Tensor]").
+  Value untagged(const Value& value) const {
+    const Call call = callOf(value);
+    return call.function == "torch.jit._pickle restore_type_tag" && !call.arguments->empty()
+               ? call.arguments->front()
+               : value;
+  }
+
   /// The call that makes the tensor, or the one inside a parameter; nothing for what is no dense tensor.
   std::optional<Call> rebuildOf(const Value& value) const {
     Call call = callOf(value);
@@ -210,7 +218,7 @@ private:
     std::vector<Entry> entries;
     const auto add = [&](const Value& key, const Value& value) {
       if (key.kind == Kind::text && key.size <= kLongestName)
-        entries.push_back({std::string(Pickle::text(key)), value});
+        entries.push_back({std::string(Pickle::text(key)), untagged(value)});
     };
     const auto& items = pickle_.items(dict);
     const size_t first = dict.kind == Kind::object ? 3 : 0;
