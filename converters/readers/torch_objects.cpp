@@ -15,9 +15,10 @@ namespace {
 using Kind = Pickle::Kind;
 using Value = Pickle::Value;
 
-constexpr size_t kDeepest = 32;         // dicts in dicts, modules in modules
-constexpr size_t kMostDimensions = 64;  // as in torch
-constexpr size_t kMostListed = 20;      // state dicts in a message
+constexpr size_t kDeepest = 32;           // dicts in dicts, modules in modules
+constexpr size_t kMostDimensions = 64;    // as in torch
+constexpr size_t kMostEntries = 1 << 22;  // looked at; shared containers are cheap to write and long to read
+constexpr size_t kMostListed = 20;        // state dicts in a message
 
 struct StorageClass {
   std::string_view name;
@@ -231,10 +232,16 @@ private:
   }
 
   std::vector<Entry> entriesOf(const Value& container) const {
-    if (isDict(container)) return dictEntries(container);
     std::vector<Entry> entries;
     std::set<uint64_t> seen;
-    addModule(container, "", 0, seen, entries);
+    if (isDict(container))
+      entries = dictEntries(container);
+    else
+      addModule(container, "", 0, seen, entries);
+    entriesSeen_ += entries.size();
+    if (entriesSeen_ > kMostEntries)
+      throw Error(text("holds more than ", kMostEntries,
+                       " entries that share their contents; it is damaged or hostile"));
     return entries;
   }
 
@@ -309,6 +316,7 @@ private:
 
   const Pickle& pickle_;
   const StorageBytes& bytesOf_;
+  mutable size_t entriesSeen_ = 0;
 };
 
 std::string listed(const std::vector<Candidate>& candidates) {

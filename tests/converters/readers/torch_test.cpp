@@ -366,12 +366,22 @@ TEST(Torch, RefusesEveryCut) {
   }
 }
 
-TEST(Torch, HostileNestingIsRead) {
+TEST(Torch, HostileNestingCostsLittle) {
   // Lists of two references to the list before: 2^50 paths, 50 lists.
   std::string lists = "]q\x01";
   for (int i = 1; i <= 50; ++i)
     lists += "0}(" + op::text("a") + "h" + char(i) + op::text("b") + "h" + char(i) + "uq" + char(i + 1);
   expectRefused([&] { parse(torchZip(lists, {})); }, {"no tensors by name"});
+  // Thousands of dicts that are made of one and the same list of pairs.
+  std::string pairs = "](";
+  for (int i = 0; i < 10000; ++i) pairs += op::list({op::text(std::to_string(i)), "N"});
+  pairs +=
+      "e\x85q\x01"
+      "0";
+  std::string shared = pairs + "}(";
+  for (int i = 0; i < 10000; ++i)
+    shared += op::text(std::to_string(i)) + op::global("collections", "OrderedDict") + "h\x01R";
+  expectRefused([&] { parse(torchZip(shared + "u", {})); }, {"share their contents", "hostile"});
   // A dict that holds itself.
   EXPECT_EQ(
       valuesOf("}q\x01" + op::text("self") + "h\x01s" + op::text("conv.weight") + op::tensor(kWeight) + "s",
