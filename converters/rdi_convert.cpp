@@ -45,6 +45,8 @@ onnx::ModelProto readModel(const Arguments& arguments, std::string& notes) {
   if (!arguments.architecture) return rdi::graph::loadModel(arguments.input);
   const auto weights = rdi::convert::readWeights(arguments.input, arguments.key);
   auto imported = rdi::convert::importWeights(weights, *arguments.architecture, arguments.import);
+  notes = rdi::text("filled with the weights of ", arguments.input,
+                    weights.key.empty() || weights.key == "." ? "" : ", " + weights.key, "\n");
   for (const auto& ignored : imported.ignored) notes += rdi::text("ignored ", ignored, "\n");
   return std::move(imported.model);
 }

@@ -18,7 +18,7 @@ ALLOWED = {
     "layers": {"layers", "graph", "onnx", "json", "opencv", "onednn"},
     "plugin": {"plugin", "layers", "graph", "onnx", "json", "opencv"},
     "plugin/include": {"plugin", "opencv"},
-    "converters": {"converters", "graph", "onnx", "json", "cli"},
+    "converters": {"converters", "graph", "onnx", "json", "cli", "zlib"},
     "trainer": {"trainer", "graph", "onnx", "json", "torch", "cli", "zlib"},
     "samples": {"plugin", "opencv"},
     "benchmarks": {"benchmarks", "plugin", "graph", "onnx", "json", "opencv", "onednn", "zlib",
