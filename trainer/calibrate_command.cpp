@@ -8,7 +8,6 @@
 #include "graph/error.hpp"
 #include "graph/metadata.hpp"
 #include "graph/model_io.hpp"
-#include "trainer/model_fit.hpp"
 #include "trainer/thresholds.hpp"
 
 namespace rdi::train {
@@ -71,9 +70,7 @@ int calibrate(const CalibrateArguments& a) {
   const std::string output = a.output.empty() ? a.model : a.output;
   checkWritable(a.json);
   checkWritable(output);
-  const ImageSet all = subject.source.load(Split::train);
-  namingTheModel(a.model, [&] { checkModelFitsData(subject.model, all, subject.source); });
-  const ImageSet images = heldOutPart(all, heldOutCount(a, subject));
+  const ImageSet images = heldOutPart(loadImages(subject, Split::train), heldOutCount(a, subject));
 
   const std::vector<ScoreTable> tables = collect(a, subject, images, forms);
   rule.thresholds = a.policy == "equal-shares" ? equalShares(tables[0], rule)

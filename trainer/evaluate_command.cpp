@@ -45,8 +45,7 @@ int evaluate(const EvaluateArguments& a) {
   const std::vector<AttackForm> forms = attackForms(a, subject.exitCount());
   checkWritable(a.json);
   if (a.write) checkWritable(a.model);
-  const ImageSet images = subject.source.load(Split::test);
-  namingTheModel(a.model, [&] { checkModelFitsData(subject.model, images, subject.source); });
+  const ImageSet images = loadImages(subject, Split::test);
 
   const Report report = makeReport(subject, rule, collect(a, subject, images, forms), forms);
   print(a, subject, rule, report, "test");
