@@ -10,7 +10,6 @@
 #include "graph/metadata.hpp"
 #include "graph/model_io.hpp"
 #include "trainer/command_line.hpp"
-#include "trainer/model_fit.hpp"
 #include "trainer/report.hpp"
 #include "trainer/thresholds.hpp"
 
@@ -74,9 +73,7 @@ int calibrate(const CalibrateArguments& a) {
   const std::string output = a.output.empty() ? a.model : a.output;
   checkWritable(a.json);
   checkWritable(output);
-  const ImageSet all = subject.source.load(Split::train);
-  namingTheModel(a.model, [&] { checkModelFitsData(subject.model, all, subject.source); });
-  const ImageSet images = heldOutPart(all, heldOutCount(a, subject));
+  const ImageSet images = heldOutPart(loadImages(subject, Split::train), heldOutCount(a, subject));
 
   EvaluatorOptions options = a.evaluator;
   options.modelName = a.model;

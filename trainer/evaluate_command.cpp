@@ -85,8 +85,7 @@ int evaluate(const EvaluateArguments& a) {
   const std::vector<Attack> attacks = attacksOf(a, subject);
   checkWritable(a.json);
   if (a.write) checkWritable(a.model);
-  const ImageSet images = subject.source.load(Split::test);
-  namingTheModel(a.model, [&] { checkModelFitsData(subject.model, images, subject.source); });
+  const ImageSet images = loadImages(subject, Split::test);
   EvaluatorOptions options = a.evaluator;
   options.modelName = a.model;
   Evaluator evaluator(subject.model, images, options);

@@ -13,6 +13,7 @@ namespace rdi::train {
 namespace {
 
 constexpr double kSecondsBetweenLines = 10;
+constexpr double kSecondsThatNeedNoNews = 3;
 
 }  // namespace
 
@@ -35,6 +36,17 @@ void ProgressLine::show(const std::string& text, bool important) {
 void ProgressLine::finish() {
   if (isOpen_) std::fputc('\n', stderr);
   isOpen_ = false;
+}
+
+std::function<void(int64_t, int64_t)> loadingOn(ProgressLine& line) {
+  const auto start = std::chrono::steady_clock::now();
+  return [&line, start](int64_t done, int64_t all) {
+    const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    if (seconds < kSecondsThatNeedNoNews) return;
+    const double left = seconds / static_cast<double>(done) * static_cast<double>(all - done);
+    line.show("reading pictures  " + std::to_string(done) + "/" + std::to_string(all) + "  " +
+              clockTime(left) + " left");
+  };
 }
 
 std::string clockTime(double seconds) {

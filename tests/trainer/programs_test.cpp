@@ -1,11 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: the rdi authors
 
-#include <fcntl.h>
 #include <gtest/gtest.h>
-#include <signal.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
@@ -16,46 +12,15 @@
 #include "graph/metadata.hpp"
 #include "graph/model_io.hpp"
 #include "graph/zoo/zoo.hpp"
+#include "tests/trainer/process.hpp"
 #include "tests/trainer/tiny.hpp"
 
 namespace rdi::train {
 namespace {
 
+using test::Process;
+using test::Result;
 using test::TemporaryFolder;
-
-struct Result {
-  int exitCode = 0;
-  std::string out, err;
-};
-
-// A program that runs; its output goes to files.
-class Process {
-public:
-  Process(const TemporaryFolder& folder, const std::vector<std::string>& arguments)
-      : out_(folder.path("out.txt")), err_(folder.path("err.txt")), pid_(fork()) {
-    if (pid_ != 0) return;
-    std::vector<char*> pointers;
-    for (const std::string& argument : arguments) pointers.push_back(const_cast<char*>(argument.c_str()));
-    pointers.push_back(nullptr);
-    dup2(open(out_.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600), STDOUT_FILENO);
-    dup2(open(err_.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600), STDERR_FILENO);
-    execv(pointers[0], pointers.data());
-    _exit(127);
-  }
-
-  void send(int signal) const { kill(pid_, signal); }
-
-  Result wait() const {
-    int status = 0;
-    waitpid(pid_, &status, 0);
-    return {WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), graph::readFile(out_),
-            graph::readFile(err_)};
-  }
-
-private:
-  std::string out_, err_;
-  pid_t pid_;
-};
 
 class Programs : public testing::Test {
 protected:
@@ -249,6 +214,49 @@ TEST_F(Programs, CalibrateThenEvaluateWriteTheirFindingsIntoTheModel) {
   result = run({RDI_EVALUATE, "calibrate", model, "--data", data_});
   ASSERT_EQ(result.exitCode, 0) << result.err;
   EXPECT_TRUE(graph::readMetadata(graph::loadModel(model)).results.is_null()) << "of the rule before";
+}
+
+TEST_F(Programs, PicturesInFoldersAreTrainedOnAndEvaluated) {
+  const std::string pictures = folder_.path("pictures");
+  for (const auto& [split, name] : {std::pair(Split::train, "train"), {Split::test, "test"}}) {
+    const ImageSet images = dataSource(data_).load(split);
+    for (int64_t i = 0; i < images.count; ++i) {
+      const std::string place = pictures + "/" + name + "/" + std::to_string(images.labels[size_t(i)]);
+      std::filesystem::create_directories(place);
+      const auto* pixels = reinterpret_cast<const char*>(images.pixels.data()) + i * 64;
+      test::writeFile(place + "/" + std::to_string(i) + ".pgm", "P5 8 8 255\n" + std::string(pixels, 64));
+    }
+  }
+  const std::string folder = folder_.path("run"), model = folder + "/model.onnx",
+                    json = folder_.path("result.json");
+  std::vector<std::string> command = training(folder, 60);
+  for (std::string& word : command)
+    if (word == data_) word = "folder:" + pictures;
+  Result result = run(command);
+#ifndef RDI_TRAINER_HAS_OPENCV
+  EXPECT_EQ(result.exitCode, 1);
+  EXPECT_NE(result.err.find("built without OpenCV"), std::string::npos) << result.err;
+  GTEST_SKIP() << "built without OpenCV";
+#endif
+  ASSERT_EQ(result.exitCode, 0) << result.err;
+  const graph::Metadata metadata = graph::readMetadata(graph::loadModel(model));
+  EXPECT_EQ(metadata.recipe["data"], "folder:pictures");
+  EXPECT_EQ(metadata.classNames.size(), 10U);
+  ASSERT_EQ(run({RDI_EVALUATE, "calibrate", model, "--data", "folder:" + pictures}).exitCode, 0);
+  // The same pictures in another format: the same accuracy, whatever their order.
+  std::vector<double> accuracies;
+  for (const std::string& data : {"folder:" + pictures, data_}) {
+    result = run({RDI_EVALUATE, model, "--data", data, "--json", json});
+    ASSERT_EQ(result.exitCode, 0) << result.err;
+    accuracies.push_back(nlohmann::json::parse(graph::readFile(json))["rows"][0]["accuracy"]);
+  }
+  EXPECT_GT(accuracies[0], 0.5);
+  EXPECT_NEAR(accuracies[0], accuracies[1], 1e-12);
+
+  std::filesystem::rename(pictures + "/train/3", pictures + "/train/three");
+  std::filesystem::rename(pictures + "/test/3", pictures + "/test/three");
+  expectRefused({RDI_EVALUATE, model, "--data", "folder:" + pictures}, 1,
+                "found \"4\" as class 3, expected \"3\"");
 }
 
 TEST_F(Programs, ThresholdsOnTheCommandLineReplaceThoseOfTheFile) {
