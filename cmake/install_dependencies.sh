@@ -5,7 +5,7 @@
 # Installs with apt what building rdi needs and this machine lacks (Debian 12 and 13). Does nothing, and needs no
 # rights, when all is there.
 #   --no-trainer  leave out libtorch
-#   --no-tests    leave out GoogleTest and Google Benchmark
+#   --no-tests    leave out GoogleTest, Google Benchmark and python3-jsonschema
 #   --print       only print the packages that are missing
 set -euo pipefail
 
@@ -39,7 +39,7 @@ if [ "$trainer" = yes ]; then
   command -v gnuplot >/dev/null || packages+=(gnuplot-nox)
 fi
 if [ "$tests" = yes ]; then
-  packages+=(libgtest-dev libbenchmark-dev)
+  packages+=(libgtest-dev libbenchmark-dev python3-jsonschema)
 fi
 
 missing=()
