@@ -130,8 +130,8 @@ json summaryToJson(const Evaluation& evaluation) {
 
 json header(const Evaluation& evaluation) {
   json balls = json::array();
-  for (const Ball& ball : ballsOf(evaluation))
-    balls.push_back({{"norm", ball.norm}, {"epsilon", ball.epsilon}});
+  for (const Radius& radius : radiiOf(evaluation))
+    balls.push_back({{"norm", radius.norm}, {"epsilon", radius.epsilon}});
   return {{"format", kFormat},
           {"version", kEvaluationVersion},
           {"data", evaluation.data},

@@ -22,22 +22,22 @@ AverageCost averageCost(const std::vector<graph::ExitCost>& costs, const std::ve
   return result;
 }
 
-std::string nameOf(const Ball& ball) {
-  const double steps = ball.epsilon * 255, whole = std::round(steps);
+std::string nameOf(const Radius& radius) {
+  const double steps = radius.epsilon * 255, whole = std::round(steps);
   const bool isWhole = whole >= 1 && std::abs(steps - whole) < 0.01;
-  return isWhole ? text(ball.norm, " ", whole, "/255") : text(ball.norm, " ", ball.epsilon);
+  return isWhole ? text(radius.norm, " ", whole, "/255") : text(radius.norm, " ", radius.epsilon);
 }
 
-std::vector<Ball> ballsOf(const Evaluation& evaluation) {
-  std::vector<Ball> balls;
+std::vector<Radius> radiiOf(const Evaluation& evaluation) {
+  std::vector<Radius> radii;
   for (const EvaluationRow& row : evaluation.rows) {
     const auto norm = row.settings.find("norm"), epsilon = row.settings.find("epsilon");
     if (!row.inBall || norm == row.settings.end() || epsilon == row.settings.end()) continue;
     if (!norm->is_string() || !epsilon->is_number()) continue;
-    const Ball ball = {norm->get<std::string>(), epsilon->get<double>()};
-    if (std::find(balls.begin(), balls.end(), ball) == balls.end()) balls.push_back(ball);
+    const Radius radius = {norm->get<std::string>(), epsilon->get<double>()};
+    if (std::find(radii.begin(), radii.end(), radius) == radii.end()) radii.push_back(radius);
   }
-  return balls;
+  return radii;
 }
 
 EvaluationSummary summarize(const Evaluation& evaluation) {

@@ -20,20 +20,20 @@ struct AverageCost {
 AverageCost averageCost(const std::vector<graph::ExitCost>& costs, const std::vector<double>& shares);
 
 /// How far the attacks that count for the union may change an image.
-struct Ball {
+struct Radius {
   std::string norm;
   double epsilon = 0;  // in [0,1] pixel units
 
-  bool operator==(const Ball& other) const { return norm == other.norm && epsilon == other.epsilon; }
-  bool operator!=(const Ball& other) const { return !(*this == other); }
+  bool operator==(const Radius& other) const { return norm == other.norm && epsilon == other.epsilon; }
+  bool operator!=(const Radius& other) const { return !(*this == other); }
 };
 
 /// "linf 8/255", "l2 0.5".
-std::string nameOf(const Ball& ball);
+std::string nameOf(const Radius& radius);
 
-/// The balls that settings `norm` and `epsilon` of the rows name, each once; an evaluation has one, or none
+/// The radii that settings `norm` and `epsilon` of the rows name, each once; an evaluation has one, or none
 /// when nothing was attacked.
-std::vector<Ball> ballsOf(const Evaluation& evaluation);
+std::vector<Radius> radiiOf(const Evaluation& evaluation);
 
 /// The figures that people compare; rows by their index.
 struct EvaluationSummary {

@@ -13,6 +13,8 @@
 
 #include "graph/error.hpp"
 #include "trainer/gnuplot.hpp"
+#include "trainer/html.hpp"
+#include "trainer/number_format.hpp"
 
 namespace rdi::train {
 namespace {
@@ -79,12 +81,6 @@ std::string shortened(const std::string& utf8) {
   for (size_t i = 0; i < utf8.size(); ++i)
     if (startsCharacter(utf8[i]) && ++count > kMaxLabel) return utf8.substr(0, i) + "...";
   return utf8;
-}
-
-std::string fixed(double value, int digits) {
-  char buffer[64];
-  std::snprintf(buffer, sizeof buffer, "%.*f", digits, value);
-  return buffer;
 }
 
 struct Box {
@@ -223,17 +219,6 @@ private:
   std::ostringstream script_;
   std::string elements_;
 };
-
-std::string escaped(const std::string& content) {
-  std::string result;
-  for (const char c : onOneLine(content))
-    result += c == '<'   ? "&lt;"
-              : c == '>' ? "&gt;"
-              : c == '&' ? "&amp;"
-              : c == '"' ? "&quot;"
-                         : std::string(1, c);
-  return result;
-}
 
 void replaceAll(std::string& content, const std::string& from, const std::string& to) {
   for (size_t at = 0; (at = content.find(from, at)) != std::string::npos; at += to.size())

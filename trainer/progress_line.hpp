@@ -31,7 +31,4 @@ private:
 /// 3725 -> "1:02:05", for times left.
 std::string clockTime(double seconds);
 
-/// 0.98765 -> "98.77".
-std::string percent(double share);
-
 }  // namespace rdi::train

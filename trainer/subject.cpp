@@ -30,13 +30,6 @@ Subject loadSubject(const std::string& file, const std::string& data) {
   return subject;
 }
 
-std::string describe(const graph::ExitRule& rule) {
-  std::string thresholds;
-  for (float threshold : rule.thresholds) thresholds += text(thresholds.empty() ? "" : ", ", threshold);
-  return text("leaves when ", graph::nameOf(rule.criterion), " is below ", thresholds, "; fusion ",
-              graph::nameOf(rule.fusion), ", patience ", rule.patience);
-}
-
 void checkWritable(const std::string& path) {
   if (path.empty()) return;
   if (std::filesystem::is_directory(path))

@@ -32,9 +32,6 @@ struct Subject {
 /// that are not known.
 Subject loadSubject(const std::string& file, const std::string& data);
 
-/// "leaves when entropy is below 0.2, 0.3; fusion last, patience 1"
-std::string describe(const graph::ExitRule& rule);
-
 /// Throws rdi::Error when the file cannot be written: before hours of work, not after them. An empty path is
 /// fine.
 void checkWritable(const std::string& path);
