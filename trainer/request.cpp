@@ -9,6 +9,7 @@
 #include "graph/error.hpp"
 #include "trainer/command_line.hpp"
 #include "trainer/progress_line.hpp"
+#include "trainer/rule_description.hpp"
 
 namespace rdi::train {
 namespace {
