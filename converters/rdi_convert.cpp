@@ -8,9 +8,11 @@
 #include "converters/arguments.hpp"
 #include "converters/convert.hpp"
 #include "converters/inspect.hpp"
+#include "graph/cost.hpp"
 #include "graph/error.hpp"
 #include "graph/model_io.hpp"
 #include "graph/run_main.hpp"
+#include "graph/shapes.hpp"
 #include "graph/zoo/zoo.hpp"
 
 namespace {
@@ -20,7 +22,8 @@ struct Arguments {
   std::optional<std::string> exits, thresholds, criterion, fusion;
   std::optional<int> patience;
   std::string engine = "auto";
-  std::optional<std::string> staticExit, architecture;
+  bool nestedIf = false;
+  std::optional<std::string> staticExit, part, architecture;
   uint64_t seed = 1;
 };
 
@@ -42,6 +45,8 @@ onnx::ModelProto makeModel(const Arguments& arguments) {
   const auto options = readOptions(arguments);
   const auto model = rdi::graph::loadModel(arguments.input);
   if (arguments.staticExit) return rdi::convert::toStatic(model, arguments.input, *arguments.staticExit);
+  if (arguments.part) return rdi::convert::toPart(model, arguments.input, options.exits, *arguments.part);
+  if (arguments.nestedIf) return rdi::convert::toNestedIf(model, arguments.input, options);
   return rdi::convert::toEarlyExit(model, arguments.input, options);
 }
 
@@ -63,10 +68,32 @@ std::string summary(const onnx::ModelProto& model, const std::string& output, si
                    " bytes\n");
 }
 
+/// "image 1x1x28x28, relu1 1x32x24x24"
+std::string tensors(const google::protobuf::RepeatedPtrField<onnx::ValueInfoProto>& values,
+                    const rdi::graph::ShapeMap& shapes) {
+  std::string result;
+  for (const auto& value : values)
+    result +=
+        (result.empty() ? "" : ", ") + value.name() + " " + rdi::graph::toString(shapes.at(value.name()));
+  return result;
+}
+
+/// "wrote out.onnx: stage1, from image 1x1x28x28 to pool1 1x32x12x12, 0.9 MMAC, 1234 bytes"
+std::string summaryOfPart(const onnx::ModelProto& model, const std::string& output, size_t bytes) {
+  const auto shapes = rdi::graph::recordedShapes(model);
+  double macs = 0;
+  for (const auto& node : model.graph().node())
+    macs += static_cast<double>(rdi::graph::nodeMacs(node, shapes).total());
+  return rdi::text("wrote ", output, ": ", model.graph().name(), ", from ",
+                   tensors(model.graph().input(), shapes), " to ", tensors(model.graph().output(), shapes),
+                   ", ", macs / 1e6, " MMAC, ", bytes, " bytes\n");
+}
+
 int run(const Arguments& arguments) {
   const auto model = makeModel(arguments);
   const std::string bytes = rdi::graph::serialize(model);
-  const std::string written = summary(model, arguments.output, bytes.size());
+  const std::string written =
+      (arguments.part ? summaryOfPart : summary)(model, arguments.output, bytes.size());
   rdi::graph::writeFileAtomically(arguments.output, bytes);
   std::cout << written;
   return 0;
@@ -99,25 +126,40 @@ std::vector<CLI::Option*> addEarlyExitOptions(CLI::App& app, Arguments& argument
 int main(int argc, char** argv) {
   Arguments arguments;
   CLI::App app{
-      "Writes the early-exit ONNX that OpenCV loads with librdi from a multi-exit ONNX, one exit alone as a "
-      "plain "
-      "network, or a fresh network.\n"
-      "  rdi-convert IN.onnx -o OUT.onnx [--thresholds 0.02,0.01]   early exit\n"
+      "Writes the early-exit ONNX that OpenCV loads with librdi from a multi-exit ONNX, or another form of "
+      "it.\n"
+      "  rdi-convert IN.onnx -o OUT.onnx [--thresholds 0.02,0.01]   early exit, for OpenCV\n"
+      "  rdi-convert IN.onnx -o OUT.onnx --if                       early exit, for any ONNX runtime (batch "
+      "1)\n"
+      "  rdi-convert IN.onnx -o OUT.onnx --extract stage2           one piece of it, for any ONNX runtime\n"
       "  rdi-convert IN.onnx -o OUT.onnx --static main              one exit alone, simplified, for any ONNX "
       "runtime\n"
       "  rdi-convert --arch rdi-resnet38 -o OUT.onnx [--seed 1]     fresh weights, to train with rdi-train"};
-  auto* input = app.add_option("IN", arguments.input, "multi-exit ONNX file");
+  auto* input =
+      app.add_option("IN", arguments.input, "multi-exit ONNX file (early-exit file too with --extract)");
   app.add_option("-o,--output", arguments.output, "file to write")->required();
   const auto early = addEarlyExitOptions(app, arguments);
   auto* staticExit = app.add_option("--static", arguments.staticExit, "write this exit alone");
+  auto* nestedIf =
+      app.add_flag("--if", arguments.nestedIf, "write standard ONNX with nested If instead of rdi's layers");
+  auto* part =
+      app.add_option("--extract", arguments.part,
+                     "write this piece alone: stage1, stage2, ..., or an exit's branch by the exit's name");
   auto* architecture =
       app.add_option("--arch", arguments.architecture, "write a fresh network of this architecture");
   app.add_option("--seed", arguments.seed, "of the fresh weights")
       ->check(CLI::NonNegativeNumber)
       ->needs(architecture)
       ->capture_default_str();
-  for (auto* option : early) option->excludes(staticExit)->excludes(architecture);
-  architecture->excludes(staticExit)->excludes(input);
+  for (auto* option : early) {
+    option->excludes(staticExit)->excludes(architecture);
+    if (option->get_name() != "--exits") option->excludes(part);
+    if (option->get_name() == "--engine") option->excludes(nestedIf);
+  }
+  for (auto* form : {staticExit, nestedIf, part}) form->excludes(architecture);
+  nestedIf->excludes(staticExit)->excludes(part);
+  part->excludes(staticExit);
+  architecture->excludes(input);
   app.final_callback([&] {
     if (arguments.input.empty() && !arguments.architecture) throw CLI::RequiredError("IN or --arch");
   });
