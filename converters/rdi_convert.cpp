@@ -2,11 +2,13 @@
 // SPDX-FileCopyrightText: the rdi authors
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <iostream>
 #include <optional>
 
 #include "converters/arguments.hpp"
 #include "converters/convert.hpp"
+#include "converters/import.hpp"
 #include "converters/inspect.hpp"
 #include "graph/cost.hpp"
 #include "graph/error.hpp"
@@ -24,6 +26,8 @@ struct Arguments {
   std::string engine = "auto";
   bool nestedIf = false;
   std::optional<std::string> staticExit, part, architecture;
+  std::string key;
+  rdi::convert::ImportOptions import;
   uint64_t seed = 1;
 };
 
@@ -39,11 +43,22 @@ rdi::convert::ConvertOptions readOptions(const Arguments& arguments) {
   return options;
 }
 
-onnx::ModelProto makeModel(const Arguments& arguments) {
-  if (arguments.architecture) return rdi::zoo::build(*arguments.architecture, arguments.seed);
+/// The network that is to be written or converted further; `notes` is what to tell about it.
+onnx::ModelProto readModel(const Arguments& arguments, std::string& notes) {
+  if (!arguments.architecture) return rdi::graph::loadModel(arguments.input);
+  const auto weights = rdi::convert::readWeights(arguments.input, arguments.key);
+  auto imported = rdi::convert::importWeights(weights, *arguments.architecture, arguments.import);
+  for (const auto& ignored : imported.ignored) notes += rdi::text("ignored ", ignored, "\n");
+  return std::move(imported.model);
+}
+
+onnx::ModelProto makeModel(const Arguments& arguments, std::string& notes) {
+  if (arguments.input.empty()) return rdi::zoo::build(*arguments.architecture, arguments.seed);
   rdi::convert::checkOutputIsNotInput(arguments.input, arguments.output);
   const auto options = readOptions(arguments);
-  const auto model = rdi::graph::loadModel(arguments.input);
+  const auto model = readModel(arguments, notes);
+  const bool asItIs = !arguments.staticExit && !arguments.part && !options.thresholds;
+  if (arguments.architecture && asItIs) return model;
   if (arguments.staticExit) return rdi::convert::toStatic(model, arguments.input, *arguments.staticExit);
   if (arguments.part) return rdi::convert::toPart(model, arguments.input, options.exits, *arguments.part);
   if (arguments.nestedIf) return rdi::convert::toNestedIf(model, arguments.input, options);
@@ -90,12 +105,13 @@ std::string summaryOfPart(const onnx::ModelProto& model, const std::string& outp
 }
 
 int run(const Arguments& arguments) {
-  const auto model = makeModel(arguments);
+  std::string notes;
+  const auto model = makeModel(arguments, notes);
   const std::string bytes = rdi::graph::serialize(model);
   const std::string written =
       (arguments.part ? summaryOfPart : summary)(model, arguments.output, bytes.size());
   rdi::graph::writeFileAtomically(arguments.output, bytes);
-  std::cout << written;
+  std::cout << written << notes;
   return 0;
 }
 
@@ -121,6 +137,18 @@ std::vector<CLI::Option*> addEarlyExitOptions(CLI::App& app, Arguments& argument
   return options;
 }
 
+void addImportOptions(CLI::App& app, Arguments& arguments, CLI::Option* architecture, CLI::Option* input) {
+  auto& group = *app.add_option_group("weights of others");
+  const auto add = [&](const std::string& name, auto& value, const std::string& help) {
+    group.add_option(name, value, help)->needs(architecture)->needs(input);
+  };
+  add("--key", arguments.key, "the state dict in a PyTorch file that holds several; . is the top level");
+  add("--map", arguments.import.map,
+      "FROM=TO renames tensors; FROM is a prefix, or re: and a regular expression");
+  add("--ignore", arguments.import.ignore,
+      "prefix, or re: and a regular expression: tensors that may be left over");
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -134,9 +162,13 @@ int main(int argc, char** argv) {
       "  rdi-convert IN.onnx -o OUT.onnx --extract stage2           one piece of it, for any ONNX runtime\n"
       "  rdi-convert IN.onnx -o OUT.onnx --static main              one exit alone, simplified, for any ONNX "
       "runtime\n"
-      "  rdi-convert --arch rdi-resnet38 -o OUT.onnx [--seed 1]     fresh weights, to train with rdi-train"};
-  auto* input =
-      app.add_option("IN", arguments.input, "multi-exit ONNX file (early-exit file too with --extract)");
+      "  rdi-convert --arch rdi-resnet38 -o OUT.onnx [--seed 1]     fresh weights, to train with rdi-train\n"
+      "  rdi-convert WEIGHTS --arch rdi-resnet38 -o OUT.onnx        somebody's weights: PyTorch, "
+      "safetensors, "
+      "ONNX"};
+  auto* input = app.add_option(
+      "IN", arguments.input,
+      "multi-exit ONNX file (with --extract an early-exit file, too); with --arch, a file of weights");
   app.add_option("-o,--output", arguments.output, "file to write")->required();
   const auto early = addEarlyExitOptions(app, arguments);
   auto* staticExit = app.add_option("--static", arguments.staticExit, "write this exit alone");
@@ -145,23 +177,28 @@ int main(int argc, char** argv) {
   auto* part =
       app.add_option("--extract", arguments.part,
                      "write this piece alone: stage1, stage2, ..., or an exit's branch by the exit's name");
-  auto* architecture =
-      app.add_option("--arch", arguments.architecture, "write a fresh network of this architecture");
-  app.add_option("--seed", arguments.seed, "of the fresh weights")
-      ->check(CLI::NonNegativeNumber)
-      ->needs(architecture)
-      ->capture_default_str();
+  auto* architecture = app.add_option("--arch", arguments.architecture,
+                                      "a network of the zoo, fresh or with the weights of IN");
+  auto* seed = app.add_option("--seed", arguments.seed, "of the fresh weights")
+                   ->check(CLI::NonNegativeNumber)
+                   ->needs(architecture)
+                   ->capture_default_str();
+  addImportOptions(app, arguments, architecture, input);
   for (auto* option : early) {
-    option->excludes(staticExit)->excludes(architecture);
+    option->excludes(staticExit);
     if (option->get_name() != "--exits") option->excludes(part);
     if (option->get_name() == "--engine") option->excludes(nestedIf);
   }
-  for (auto* form : {staticExit, nestedIf, part}) form->excludes(architecture);
   nestedIf->excludes(staticExit)->excludes(part);
   part->excludes(staticExit);
-  architecture->excludes(input);
+  seed->excludes(input);
   app.final_callback([&] {
-    if (arguments.input.empty() && !arguments.architecture) throw CLI::RequiredError("IN or --arch");
+    if (!*input && !*architecture) throw CLI::RequiredError("IN or --arch");
+    const bool cuts = *staticExit || *part || *nestedIf ||
+                      std::any_of(early.begin(), early.end(), [](auto* option) { return bool(*option); });
+    if (cuts && !*input) throw CLI::ExcludesError("--arch without weights", "options of a conversion");
+    if (cuts && *architecture && !*staticExit && !*part && !arguments.thresholds)
+      throw CLI::RequiredError("--thresholds");
   });
   try {
     app.parse(argc, argv);

@@ -20,19 +20,22 @@ RuleOutcome applyRule(const ScoreTable& table, const graph::ExitRule& rule) {
   std::vector<float> fused(static_cast<size_t>(table.classCount));
   RuleOutcome outcome;
   outcome.right.resize(static_cast<size_t>(table.count));
+  outcome.answers.resize(static_cast<size_t>(table.count));
   for (int64_t i = 0; i < table.count; ++i) {
     const std::vector<const float*> rows = table.rows(i);
     const int taken = graph::exitTaken(rows.data(), table.exitCount, table.classCount, rule);
     for (int k = 0; k < table.exitCount; ++k) {
       graph::fuseScores(rows.data(), k, table.classCount, rule.fusion, rule.scores, fused.data());
-      const bool right =
-          graph::argmax(fused.data(), table.classCount) == table.labels[static_cast<size_t>(i)];
+      const int answer = graph::argmax(fused.data(), table.classCount);
+      const bool right = answer == table.labels[static_cast<size_t>(i)];
       rightForced[static_cast<size_t>(k)] += right;
       if (k != taken) continue;
       ++leaving[static_cast<size_t>(k)];
       rightLeaving[static_cast<size_t>(k)] += right;
       outcome.right[static_cast<size_t>(i)] = right;
+      outcome.answers[static_cast<size_t>(i)] = answer;
     }
+    outcome.taken.push_back(taken);
   }
   const auto count = static_cast<double>(table.count);
   for (size_t k = 0; k < exits; ++k) {

@@ -33,6 +33,7 @@ struct RuleOutcome {
   std::vector<double> accuracyLeaving;  // among those leaving there; NaN when nobody does
   std::vector<double> accuracyForced;   // of each exit if everybody left there
   std::vector<bool> right;              // per image
+  std::vector<int> taken, answers;      // per image: exit and class, 0-based
 };
 
 /// The rule decides by graph::exitTaken, the answer is the largest fused score.

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: the rdi authors
+
+#pragma once
+
+#include "trainer/request.hpp"
+
+namespace rdi::train {
+
+/// rdi-evaluate MODEL: accuracy, exits and cost, clean and attacked.
+struct EvaluateArguments : Request {
+  std::vector<float> thresholds;  // instead of those in the file
+  bool write = false;
+};
+void declareEvaluate(CLI::App& app, EvaluateArguments& arguments);
+void checkEvaluate(EvaluateArguments& arguments);
+int evaluate(const EvaluateArguments& arguments);
+
+}  // namespace rdi::train
