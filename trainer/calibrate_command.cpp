@@ -4,11 +4,14 @@
 #include "trainer/calibrate_command.hpp"
 
 #include <cstdio>
+#include <limits>
 
 #include "graph/error.hpp"
 #include "graph/metadata.hpp"
 #include "graph/model_io.hpp"
+#include "trainer/command_line.hpp"
 #include "trainer/model_fit.hpp"
+#include "trainer/report.hpp"
 #include "trainer/thresholds.hpp"
 
 namespace rdi::train {
@@ -67,7 +70,7 @@ int calibrate(const CalibrateArguments& a) {
   if (!a.criterion.empty()) rule.criterion = graph::criterionFromName(a.criterion);
   if (!a.fusion.empty()) rule.fusion = graph::fusionFromName(a.fusion);
   if (a.patience > 0) rule.patience = a.patience;
-  const std::vector<AttackForm> forms = attackForms(a, subject.exitCount());
+  const std::vector<Attack> attacks = attacksOf(a, subject);
   const std::string output = a.output.empty() ? a.model : a.output;
   checkWritable(a.json);
   checkWritable(output);
@@ -75,14 +78,25 @@ int calibrate(const CalibrateArguments& a) {
   namingTheModel(a.model, [&] { checkModelFitsData(subject.model, all, subject.source); });
   const ImageSet images = heldOutPart(all, heldOutCount(a, subject));
 
-  const std::vector<ScoreTable> tables = collect(a, subject, images, forms);
+  EvaluatorOptions options = a.evaluator;
+  options.modelName = a.model;
+  Evaluator evaluator(subject.model, images, options);
+  graph::ExitRule known = rule;
+  if (known.thresholds.empty())
+    known.thresholds.assign(subject.exitCount() - 1, -std::numeric_limits<float>::infinity());
+  const auto scores = runAttacks(a, evaluator, attacks, known);
+  if (!scores) return kStoppedExitCode;
+  std::vector<ScoreTable> tables;
+  for (const AttackedScores& row : *scores) tables.push_back(row.table);
   rule.thresholds = a.policy == "equal-shares" ? equalShares(tables[0], rule)
                                                : leastCost(tables[0], {tables.begin() + 1, tables.end()},
                                                            rule, subject.costs, a.maxDrop / 100);
-  const Report report = makeReport(subject, rule, tables, forms);
-  print(a, subject, rule, report, "held-out");
-  if (!a.json.empty())
-    graph::writeFileAtomically(a.json, resultJson(a, subject, rule, report, "held-out").dump(2) + "\n");
+  const Evaluation evaluation =
+      evaluationOf(subject, "held-out", options.seed, rule, images, attacks, *scores);
+  std::printf("%s: %lld held-out images of %s\n%s\n%s", a.model.c_str(),
+              static_cast<long long>(evaluation.imageCount), subject.source.name.c_str(),
+              describe(rule).c_str(), toTable(evaluation).c_str());
+  if (!a.json.empty()) graph::writeFileAtomically(a.json, toJson(evaluation).dump(2) + "\n");
   graph::eraseResults(subject.model);  // measured with the old rule
   graph::Metadata metadata;
   metadata.rule = rule;
