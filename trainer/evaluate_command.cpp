@@ -9,8 +9,10 @@
 #include "graph/error.hpp"
 #include "graph/model_io.hpp"
 #include "trainer/command_line.hpp"
+#include "trainer/evaluation_json.hpp"
+#include "trainer/evaluation_table.hpp"
 #include "trainer/model_fit.hpp"
-#include "trainer/report.hpp"
+#include "trainer/progress_line.hpp"
 
 namespace rdi::train {
 
@@ -93,15 +95,12 @@ int evaluate(const EvaluateArguments& a) {
   if (!scores) return kStoppedExitCode;
 
   const Evaluation evaluation = evaluationOf(subject, "test", options.seed, rule, images, attacks, *scores);
-  std::printf("%s: %lld test images of %s\n%s\n%s", a.model.c_str(),
-              static_cast<long long>(evaluation.imageCount), subject.source.name.c_str(),
-              describe(rule).c_str(), toTable(evaluation).c_str());
-  const nlohmann::json result = toJson(evaluation);
-  if (!a.json.empty()) graph::writeFileAtomically(a.json, result.dump(2) + "\n");
-  if (!a.output.empty()) graph::writeFileAtomically(a.output + "/results.json", result.dump(2) + "\n");
+  std::printf("%s", toTable(evaluation, terminalWidth()).c_str());
+  if (!a.json.empty()) saveEvaluation(evaluation, a.json);
+  if (!a.output.empty()) saveEvaluation(evaluation, a.output + "/results.json");
   if (a.write) {
     graph::Metadata metadata;
-    metadata.results = result;
+    metadata.results = toCompactJson(evaluation);
     graph::writeMetadata(subject.model, metadata);
     graph::saveModel(subject.model, a.model);
   }

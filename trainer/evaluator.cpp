@@ -239,13 +239,14 @@ std::optional<Found> Evaluator::Parts::known(const Row& row, const BatchState& s
 
 Tensor Evaluator::Parts::attacked(const Attack& attack, BatchState& state, const graph::ExitRule& rule) {
   const auto run = [&](const AttackForm& form, const Batch& batch, const std::vector<Tensor>& singles) {
-    const std::string draw = text(options.seed, "/", attack.method, " ", form.name(exits()), "/", state.first);
+    const std::string draw =
+        text(options.seed, "/", attack.method, " ", form.name(exits()), "/", state.first);
     torch::Generator generator = makeGenerator(device, hashOf(draw.data(), draw.size()));
-    return attackUnderRule(*module, batch.images, batch.labels, attack.options, form, rule, generator, singles);
+    return attackUnderRule(*module, batch.images, batch.labels, attack.options, form, rule, generator,
+                           singles);
   };
   if (attack.onlySurvivors) {
-    const Tensor isBroken =
-        torch::tensor(std::vector<int64_t>(state.isBroken.begin(), state.isBroken.end()));
+    const Tensor isBroken = torch::tensor(std::vector<int64_t>(state.isBroken.begin(), state.isBroken.end()));
     const Tensor places = (isBroken == 0).nonzero().squeeze(1).to(device);
     if (places.size(0) == 0) return state.batch.images;
     const Batch part{state.batch.images.index_select(0, places), state.batch.labels.index_select(0, places)};

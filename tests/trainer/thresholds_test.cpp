@@ -10,7 +10,6 @@
 #include <random>
 
 #include "graph/error.hpp"
-#include "trainer/report.hpp"
 
 namespace rdi::train {
 namespace {
