@@ -23,7 +23,7 @@ ALLOWED = {
     "trainer/opencv": {"trainer", "graph", "onnx", "json", "torch", "cli", "zlib", "opencv"},
     "samples": {"plugin", "opencv"},
     "benchmarks": {"benchmarks", "plugin", "graph", "onnx", "json", "opencv", "onednn", "zlib",
-                   "benchmark"},
+                   "benchmark", "trainer", "torch"},
     "tests": {"tests", "graph", "layers", "plugin", "converters", "trainer", "onnx", "json", "opencv", "onednn",
               "torch", "cli", "zlib", "gtest"},
 }
