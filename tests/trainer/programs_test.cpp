@@ -287,7 +287,7 @@ TEST_F(Programs, ASuiteLeavesItsFindingsInAFolderAndGoesOnFromThere) {
   EXPECT_LE(found["summary"]["union"]["accuracy"].get<double>(), found["rows"][0]["accuracy"].get<double>());
   EXPECT_NEAR(found["rows"][1]["settings"]["epsilon"].get<double>(), 5.0 / 255, 1e-9);
   std::vector<std::string> other = command;
-  other[10] = "31";  // steps
+  *(std::find(other.begin(), other.end(), "--steps") + 1) = "31";
   expectRefused(other, 1, "holds results of another evaluation");
 }
 
