@@ -234,6 +234,7 @@ Evaluation read(const json& source) {
                      "; use the rdi-evaluate that wrote the file, or evaluate again"));
   Evaluation evaluation;
   evaluation.model = source.at("model").get<std::string>();
+  evaluation.command = source.at("command").get<std::string>();
   evaluation.data = source.at("data").get<std::string>();
   evaluation.set = source.at("set").get<std::string>();
   evaluation.classNames = source.at("class_names").get<std::vector<std::string>>();
@@ -267,6 +268,7 @@ Evaluation read(const json& source) {
 json toJson(const Evaluation& evaluation) {
   json result = header(evaluation);
   result["model"] = evaluation.model;
+  result["command"] = evaluation.command;
   result["class_names"] = evaluation.classNames;
   result["exits"] = graph::costToJson(evaluation.costs);
   json& rows = result["rows"] = json::array();

@@ -22,11 +22,14 @@ AverageCost averageCost(const std::vector<graph::ExitCost>& costs, const std::ve
   return result;
 }
 
-std::string nameOf(const Radius& radius) {
-  const double steps = radius.epsilon * 255, whole = std::round(steps);
-  const bool isWhole = whole >= 1 && std::abs(steps - whole) < 0.01;
-  return isWhole ? text(radius.norm, " ", whole, "/255") : text(radius.norm, " ", radius.epsilon);
+std::string inPixelSteps(double length) {
+  const double steps = length * 255, whole = std::round(steps);
+  // Large ones are rather meant as they are: 1, not 255/255.
+  const bool isWhole = whole >= 1 && whole < 128 && std::abs(steps - whole) < 0.01;
+  return isWhole ? text(whole, "/255") : text(length);
 }
+
+std::string nameOf(const Radius& radius) { return radius.norm + " " + inPixelSteps(radius.epsilon); }
 
 std::vector<Radius> radiiOf(const Evaluation& evaluation) {
   std::vector<Radius> radii;
@@ -73,6 +76,14 @@ EvaluationSummary summarize(const Evaluation& evaluation) {
       result.mainForcedWorst = std::min(forced, result.mainForcedWorst.value_or(1));
   }
   return result;
+}
+
+std::vector<size_t> rowsToLookAt(const Evaluation& evaluation) {
+  const EvaluationSummary summary = summarize(evaluation);
+  std::vector<size_t> rows = {0};
+  for (const auto& row : {summary.paperWorst, summary.adaptiveWorst, summary.slowdown})
+    if (row) rows.push_back(*row);
+  return rows;
 }
 
 double standardError(double share, int64_t count) {

@@ -28,6 +28,9 @@ struct Radius {
   bool operator!=(const Radius& other) const { return !(*this == other); }
 };
 
+/// 0.0314 -> "8/255", 0.3 -> "0.3": a length in [0,1] as people write it.
+std::string inPixelSteps(double length);
+
 /// "linf 8/255", "l2 0.5".
 std::string nameOf(const Radius& radius);
 
@@ -47,6 +50,9 @@ struct EvaluationSummary {
   std::optional<double> mainForcedWorst;  // and the least of any row in the ball tried on all images
 };
 EvaluationSummary summarize(const Evaluation& evaluation);
+
+/// The rows whose pictures people look at: clean and the worst of each kind of attack.
+std::vector<size_t> rowsToLookAt(const Evaluation& evaluation);
 
 /// Standard error of a share measured on so many images.
 double standardError(double share, int64_t count);

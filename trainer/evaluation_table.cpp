@@ -29,20 +29,6 @@ Row percents(const std::vector<double>& shares) {
   return cells;
 }
 
-std::string nameWithNotes(const EvaluationRow& row) {
-  return row.name + (row.inBall ? "" : " *") + (row.onlySurvivors ? " +" : "");
-}
-
-std::string notes(const Evaluation& evaluation) {
-  std::string outside, survivors;
-  for (const EvaluationRow& row : evaluation.rows) {
-    if (!row.inBall) outside = "* may change an image more than the others: not in the union\n";
-    if (row.onlySurvivors)
-      survivors = "+ tried only on images that every row before left right; all others count as wrong\n";
-  }
-  return outside + survivors;
-}
-
 // Columns under one title, right-aligned: the title's line, then the rows'. No cells make an empty line.
 std::vector<std::string> block(const std::string& title, const std::vector<Row>& rows) {
   std::vector<std::string> lines = {title};
@@ -189,6 +175,24 @@ std::string alignedTable(const std::vector<Row>& rows, FirstColumn firstColumn) 
   return table;
 }
 
+std::string nameWithNotes(const EvaluationRow& row) {
+  return row.name + (row.inBall ? "" : " *") + (row.onlySurvivors ? " +" : "");
+}
+
+std::vector<std::string> notesOn(const Evaluation& evaluation) {
+  const auto has = [&](auto isSuch) {
+    return std::any_of(evaluation.rows.begin(), evaluation.rows.end(), isSuch);
+  };
+  std::vector<std::string> notes;
+  if (has([](const EvaluationRow& row) { return !row.inBall; }))
+    notes.emplace_back("* may change an image more than the others: not in the union");
+  if (has([](const EvaluationRow& row) { return row.onlySurvivors; }))
+    notes.emplace_back(
+        "+ tried only on images that every row before left right: exits and cost are theirs, all others "
+        "count as wrong");
+  return notes;
+}
+
 std::vector<size_t> rowsByFamily(const Evaluation& evaluation) {
   std::vector<size_t> order(evaluation.rows.size());
   std::iota(order.begin(), order.end(), 0);
@@ -219,8 +223,10 @@ std::string toTable(const Evaluation& evaluation, size_t width) {
   std::string table = rowsTable(evaluation, true, true);
   if (width > 0 && widthOf(table) > width && evaluation.costs.size() > 1)
     table = rowsTable(evaluation, true, false) + "\n" + rowsTable(evaluation, false, true);
+  std::string notes;
+  for (const std::string& note : notesOn(evaluation)) notes += note + "\n";
   return text(evaluation.model, ": ", evaluation.imageCount, " ", evaluation.set, " images of ",
-              evaluation.data, "\n", describe(evaluation.rule), "\n\n", table, notes(evaluation), "\n",
+              evaluation.data, "\n", describe(evaluation.rule), "\n\n", table, notes, "\n",
               summaryLines(evaluation));
 }
 

@@ -23,6 +23,12 @@ std::string alignedTable(const std::vector<std::vector<std::string>>& rows, Firs
 /// Indices of the rows in the order they are shown in: by family, within it as they were run.
 std::vector<size_t> rowsByFamily(const Evaluation& evaluation);
 
+/// The row's name, with a * when it is not in the ball and a + when it was tried on survivors alone.
+std::string nameWithNotes(const EvaluationRow& row);
+
+/// What these marks mean, for those that occur.
+std::vector<std::string> notesOn(const Evaluation& evaluation);
+
 /// What a family is, for people: "paper: ...".
 std::string explain(Family family);
 

@@ -39,13 +39,14 @@ struct Colour {
 constexpr Colour kWhite = {255, 255, 255}, kInk = {20, 20, 20};
 
 // Okabe and Ito's colours, told apart by colour-blind people too, on white and on black.
-constexpr std::array<Colour, 7> kDistinct = {{{0, 114, 178},
+constexpr std::array<Colour, 8> kDistinct = {{{0, 114, 178},
                                               {230, 159, 0},
                                               {0, 158, 115},
                                               {213, 94, 0},
                                               {204, 121, 167},
                                               {86, 180, 233},
-                                              {140, 140, 140}}};
+                                              {140, 140, 140},
+                                              {128, 70, 170}}};
 // Steps of the scale viridis, without its ends.
 constexpr std::array<Colour, 7> kScale = {{{223, 227, 24},
                                            {160, 218, 57},
@@ -334,7 +335,7 @@ std::string draw(const BarPlot& plot) {
 
   const double lines = std::max(1.0, static_cast<double>(count));
   const bool isGrouped = plot.layout == Layout::grouped && seriesCount > 1;
-  const double lineHeight = isGrouped ? 14.0 * static_cast<double>(seriesCount) + 10 : 24;
+  const double lineHeight = isGrouped ? 14.0 * static_cast<double>(seriesCount) + 10 : count > 30 ? 18 : 24;
   for (const Mark& mark : plot.marks) highest = std::max(highest, mark.at);
   Drawing drawing(plot.title, keys, longest + 16, lineHeight * lines,
                   {endOf(plot.range.from, 0), endOf(plot.range.to, highest > 0 ? highest * 1.08 : 1)},
@@ -397,6 +398,8 @@ std::string draw(const LinePlot& plot) {
                   plot.xMarks);
   drawing.axisLabels(plot.xAxis, plot.yAxis);
   const Box& area = drawing.area();
+  // Of the labels: clear of the axes.
+  const Box inside = {area.left + 4, area.top, area.right, area.bottom - 8};
   std::vector<Box> taken;
   for (size_t s = 0; s < plot.series.size(); ++s) {
     const LinePlot::Series& series = plot.series[s];
@@ -417,12 +420,17 @@ std::string draw(const LinePlot& plot) {
       drawing.plot(rows.str(), text("with ", style, " lw 2 lc rgb ", colourOf(s, 0, false).code(),
                                     series.points ? text(" pt ", pointOf(s), " ps 1") : ""));
   }
+  // Labels stay off the dashed lines, too.
+  for (const Mark& mark : plot.xMarks)
+    taken.push_back({drawing.pixelX(mark.at) - 1, area.top, drawing.pixelX(mark.at) + 1, area.bottom});
+  for (const Mark& mark : plot.yMarks)
+    taken.push_back({area.left, drawing.pixelY(mark.at) - 1, area.right, drawing.pixelY(mark.at) + 1});
   for (const LinePlot::Series& series : plot.series)
     for (size_t i = 0; i < series.labels.size(); ++i) {
       if (series.labels[i].empty() || !std::isfinite(series.x[i]) || !std::isfinite(series.y[i])) continue;
       const std::string label = shortened(series.labels[i]);
       const Box box =
-          placeLabel(drawing.pixelX(series.x[i]), drawing.pixelY(series.y[i]), widthOf(label), area, taken);
+          placeLabel(drawing.pixelX(series.x[i]), drawing.pixelY(series.y[i]), widthOf(label), inside, taken);
       taken.push_back(box);
       drawing.write((box.left + box.right) / 2, (box.top + box.bottom) / 2, label, Align::centre);
     }

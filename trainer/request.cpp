@@ -8,8 +8,8 @@
 
 #include "graph/error.hpp"
 #include "trainer/command_line.hpp"
+#include "trainer/evaluation_summary.hpp"
 #include "trainer/progress_line.hpp"
-#include "trainer/rule_description.hpp"
 
 namespace rdi::train {
 namespace {
@@ -51,6 +51,7 @@ std::vector<PictureSample> picturesOf(const Evaluation& evaluation, const ImageS
                                       const std::vector<AttackedScores>& scores) {
   std::vector<PictureSample> pictures;
   const int64_t size = shape.imageSize();
+  const std::vector<size_t> shown = rowsToLookAt(evaluation);
   const int64_t count = static_cast<int64_t>(scores[0].firstImages.size()) / std::max<int64_t>(size, 1);
   for (int64_t i = 0; i < count; ++i) {
     PictureSample sample;
@@ -59,7 +60,7 @@ std::vector<PictureSample> picturesOf(const Evaluation& evaluation, const ImageS
     sample.channels = shape.channels;
     sample.height = shape.height;
     sample.width = shape.width;
-    for (size_t row = 0; row < evaluation.rows.size(); ++row) {
+    for (const size_t row : shown) {
       if (scores[row].attacked[static_cast<size_t>(i)] == 0 ||
           static_cast<int64_t>(scores[row].firstImages.size()) < (i + 1) * size)
         continue;

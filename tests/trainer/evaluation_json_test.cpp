@@ -31,6 +31,7 @@ std::string messageOf(const std::function<void()>& body) {
 
 void expectSame(const Evaluation& a, const Evaluation& b) {
   EXPECT_EQ(a.model, b.model);
+  EXPECT_EQ(a.command, b.command);
   EXPECT_EQ(a.data, b.data);
   EXPECT_EQ(a.set, b.set);
   EXPECT_EQ(a.classNames, b.classNames);

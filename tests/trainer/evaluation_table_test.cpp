@@ -40,7 +40,8 @@ TEST(EvaluationTable, ShowsEveryRowByFamilyAndTheFiguresBelow) {
            "69.3   72.5 "
            "  75.1   77.4  78.3 | 110.1   89.1",
            "* may change an image more than the others: not in the union",
-           "+ tried only on images that every row before left right; all others count as wrong",
+           "+ tried only on images that every row before left right: exits and cost are theirs, all others "
+           "count as wrong",
            "clean                 84.80 %  +-1.14  at 85.7 % of the static net's cost, every head paid "
            "(paper: 67.9 %); "
            "71.390 MMAC",

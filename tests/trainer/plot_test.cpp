@@ -7,26 +7,20 @@
 
 #include <cmath>
 #include <cstdlib>
-#include <filesystem>
+#include <functional>
 #include <regex>
 #include <set>
 
 #include "graph/error.hpp"
+#include "tests/trainer/page.hpp"
 #include "tests/trainer/tiny.hpp"
 #include "trainer/gnuplot.hpp"
 
 namespace rdi::train {
 namespace {
 
-/// PATH as it was, after the test.
-class PathIs {
-public:
-  explicit PathIs(const std::string& path) : old_(std::getenv("PATH")) { setenv("PATH", path.c_str(), 1); }
-  ~PathIs() { setenv("PATH", old_.c_str(), 1); }
-
-private:
-  std::string old_;
-};
+using test::count;
+using test::PathIs;
 
 class Plot : public testing::Test {
 protected:
@@ -55,12 +49,6 @@ LinePlot frontier() {
   plot.series = {{"curve", {1, 2, NAN, 4}, {10, 20, NAN, 40}, true, true, {"first", "", "", "last"}}};
   plot.yMarks = {{25, "baseline"}};
   return plot;
-}
-
-size_t count(const std::string& content, const std::string& part) {
-  size_t result = 0;
-  for (size_t at = 0; (at = content.find(part, at)) != std::string::npos; ++at) ++result;
-  return result;
 }
 
 // Left and right end of every filled polygon of this colour.
