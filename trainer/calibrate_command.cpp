@@ -12,11 +12,7 @@
 #include "trainer/command_line.hpp"
 #include "trainer/evaluation_json.hpp"
 #include "trainer/evaluation_table.hpp"
-<<<<<<< HEAD
 #include "trainer/progress_line.hpp"
-=======
-#include "trainer/model_fit.hpp"
->>>>>>> report
 #include "trainer/thresholds.hpp"
 
 namespace rdi::train {
