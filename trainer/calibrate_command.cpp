@@ -12,7 +12,6 @@
 #include "trainer/command_line.hpp"
 #include "trainer/evaluation_json.hpp"
 #include "trainer/evaluation_table.hpp"
-#include "trainer/progress_line.hpp"
 #include "trainer/thresholds.hpp"
 
 namespace rdi::train {

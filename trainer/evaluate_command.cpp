@@ -14,7 +14,6 @@
 #include "trainer/evaluation_record.hpp"
 #include "trainer/evaluation_table.hpp"
 #include "trainer/model_fit.hpp"
-#include "trainer/progress_line.hpp"
 #include "trainer/report_command.hpp"
 
 namespace rdi::train {

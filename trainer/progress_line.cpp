@@ -3,7 +3,6 @@
 
 #include "trainer/progress_line.hpp"
 
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -48,11 +47,6 @@ std::function<void(int64_t, int64_t)> loadingOn(ProgressLine& line) {
     line.show("reading pictures  " + std::to_string(done) + "/" + std::to_string(all) + "  " +
               clockTime(left) + " left");
   };
-}
-
-size_t terminalWidth() {
-  struct winsize size {};
-  return isatty(STDOUT_FILENO) == 1 && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
 }
 
 std::string clockTime(double seconds) {

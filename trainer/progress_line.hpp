@@ -33,9 +33,6 @@ private:
 /// A LoadProgress that shows on the line how far the reading of pictures is, once it has taken some seconds.
 std::function<void(int64_t done, int64_t all)> loadingOn(ProgressLine& line);
 
-/// Columns of the terminal that stdout is; 0 when it is none.
-size_t terminalWidth();
-
 /// 3725 -> "1:02:05", for times left.
 std::string clockTime(double seconds);
 
