@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <charconv>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -55,9 +56,14 @@ CLI::Validator fraction() {
       [](std::string& number) {
         const size_t slash = number.find('/');
         if (slash == std::string::npos) return std::string();
+        const auto read = [](const char* first, const char* last, double& value) {
+          const auto [end, problem] = std::from_chars(first, last, value);
+          return problem == std::errc() && end == last;
+        };
         double above = 0, below = 0;
-        if (!CLI::detail::lexical_cast(number.substr(0, slash), above) ||
-            !CLI::detail::lexical_cast(number.substr(slash + 1), below) || below == 0)
+        const char* const text = number.data();
+        if (!read(text, text + slash, above) || !read(text + slash + 1, text + number.size(), below) ||
+            below == 0)
           return number + " is neither a number nor a fraction such as 8/255";
         char digits[32];
         std::snprintf(digits, sizeof digits, "%.17g", above / below);
