@@ -28,13 +28,13 @@ packages=(
   g++ cmake ninja-build
   libopencv-dev libdnnl-dev
   libonnx-dev libprotobuf-dev protobuf-compiler nlohmann-json3-dev
-  libcli11-dev
+  libcli11-dev zlib1g-dev
   python3 python3-numpy python3-opencv
   dataset-fashion-mnist
 )
 if [ "$trainer" = yes ]; then
   # Without the pthread OpenBLAS libtorch falls back to the reference BLAS, which is ten times slower.
-  packages+=(libtorch-dev libopenblas0-pthread zlib1g-dev)
+  packages+=(libtorch-dev libopenblas0-pthread)
   # Draws the plots of reports. Its packages exclude each other, so any one that is there will do.
   command -v gnuplot >/dev/null || packages+=(gnuplot-nox)
 fi

@@ -12,7 +12,7 @@
 #include "trainer/command_line.hpp"
 #include "trainer/evaluation_json.hpp"
 #include "trainer/evaluation_table.hpp"
-#include "trainer/model_fit.hpp"
+#include "trainer/progress_line.hpp"
 #include "trainer/thresholds.hpp"
 
 namespace rdi::train {
@@ -75,9 +75,7 @@ int calibrate(const CalibrateArguments& a) {
   const std::string output = a.output.empty() ? a.model : a.output;
   checkWritable(a.json);
   checkWritable(output);
-  const ImageSet all = subject.source.load(Split::train);
-  namingTheModel(a.model, [&] { checkModelFitsData(subject.model, all, subject.source); });
-  const ImageSet images = heldOutPart(all, heldOutCount(a, subject));
+  const ImageSet images = heldOutPart(loadImages(subject, Split::train), heldOutCount(a, subject));
 
   EvaluatorOptions options = a.evaluator;
   options.modelName = a.model;

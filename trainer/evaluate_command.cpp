@@ -14,6 +14,7 @@
 #include "trainer/evaluation_record.hpp"
 #include "trainer/evaluation_table.hpp"
 #include "trainer/model_fit.hpp"
+#include "trainer/progress_line.hpp"
 #include "trainer/report_command.hpp"
 
 namespace rdi::train {
@@ -113,8 +114,7 @@ int evaluate(const EvaluateArguments& a) {
   checkWritable(a.json);
   if (a.write) checkWritable(a.model);
   if (a.write) checkWritable(cardOf(a.model));
-  const ImageSet images = subject.source.load(Split::test);
-  namingTheModel(a.model, [&] { checkModelFitsData(subject.model, images, subject.source); });
+  const ImageSet images = loadImages(subject, Split::test);
   EvaluatorOptions options = a.evaluator;
   options.modelName = a.model;
   Evaluator evaluator(subject.model, images, options);

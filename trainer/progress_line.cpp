@@ -3,6 +3,7 @@
 
 #include "trainer/progress_line.hpp"
 
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -13,6 +14,7 @@ namespace rdi::train {
 namespace {
 
 constexpr double kSecondsBetweenLines = 10;
+constexpr double kSecondsThatNeedNoNews = 3;
 
 }  // namespace
 
@@ -35,6 +37,22 @@ void ProgressLine::show(const std::string& text, bool important) {
 void ProgressLine::finish() {
   if (isOpen_) std::fputc('\n', stderr);
   isOpen_ = false;
+}
+
+std::function<void(int64_t, int64_t)> loadingOn(ProgressLine& line) {
+  const auto start = std::chrono::steady_clock::now();
+  return [&line, start](int64_t done, int64_t all) {
+    const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    if (seconds < kSecondsThatNeedNoNews) return;
+    const double left = seconds / static_cast<double>(done) * static_cast<double>(all - done);
+    line.show("reading pictures  " + std::to_string(done) + "/" + std::to_string(all) + "  " +
+              clockTime(left) + " left");
+  };
+}
+
+size_t terminalWidth() {
+  struct winsize size {};
+  return isatty(STDOUT_FILENO) == 1 && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
 }
 
 std::string clockTime(double seconds) {

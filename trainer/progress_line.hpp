@@ -4,6 +4,8 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
+#include <functional>
 #include <string>
 
 namespace rdi::train {
@@ -27,6 +29,12 @@ private:
   bool isOpen_ = false;
   std::chrono::steady_clock::time_point last_;
 };
+
+/// A LoadProgress that shows on the line how far the reading of pictures is, once it has taken some seconds.
+std::function<void(int64_t done, int64_t all)> loadingOn(ProgressLine& line);
+
+/// Columns of the terminal that stdout is; 0 when it is none.
+size_t terminalWidth();
 
 /// 3725 -> "1:02:05", for times left.
 std::string clockTime(double seconds);

@@ -108,6 +108,7 @@ int train(const CLI::App& app, Arguments& a) {
                  static_cast<long>(v.images), joined(v.clean).c_str(), joined(v.attacked).c_str());
   };
   hooks.stopRequested = stopRequested;
+  hooks.loading = loadingOn(line);
   catchStopSignals();
 
   TrainOutcome outcome;

@@ -92,12 +92,14 @@ void declareRequest(CLI::App& app, Request& a) {
   app.add_option("--attack", a.attack,
                  "Attacks, by commas: none, pgd, fgsm, fgsm-unprojected, wrm, cw, apgd-ce, apgd-dlr, apgd-t, "
                  "square")
-      ->delimiter(',');
+      ->delimiter(',')
+      ->allow_extra_args(false);
   app.add_option("--attack-loss", a.attackLoss,
                  "Whose loss they climb, by commas: single:K, main, average (default), max-average, random, "
                  "own, routed, soft-routed, slowdown-uniform, slowdown-hinge, slowdown-depth, or all: each "
                  "single one and the average")
-      ->delimiter(',');
+      ->delimiter(',')
+      ->allow_extra_args(false);
   app.add_option(
          "--epsilon", options.epsilon,
          "Radius, in [0,1] pixel units, e.g. 8/255; usual: MNIST 0.3, Fashion-MNIST 0.1, others 8/255")
