@@ -102,6 +102,14 @@ void declareEngine(CLI::App& app, std::string& engine, DeployedArguments& a) {
     other->needs(option);
 }
 
+DeployedArguments fromEvaluate(const EvaluateArguments& evaluation, DeployedArguments arguments) {
+  arguments.model = evaluation.model;
+  arguments.json = evaluation.json;
+  arguments.threads = evaluation.evaluator.threads;
+  arguments.batchSize = evaluation.evaluator.batchSize;
+  return arguments;
+}
+
 int compareDeployed(const DeployedArguments& a) {
   const DeployedFile file = readDeployedFile(a.model);
   const std::vector<SavedInputs> sets = listSavedInputs(a.inputs);

@@ -6,6 +6,8 @@
 #include <CLI/CLI.hpp>
 #include <string>
 
+#include "trainer/evaluate_command.hpp"
+
 namespace rdi::train {
 
 /// rdi-evaluate deployed EARLY_EXIT.onnx --inputs FOLDER: the file in cv::dnn with the plugin, on the images
@@ -22,7 +24,9 @@ void declareDeployed(CLI::App& app, DeployedArguments& arguments);
 void checkDeployed(const DeployedArguments& arguments);
 int compareDeployed(const DeployedArguments& arguments);
 
-/// The same spelled `rdi-evaluate EARLY_EXIT.onnx --engine opencv --inputs FOLDER`.
+/// The same spelled `rdi-evaluate EARLY_EXIT.onnx --engine opencv --inputs FOLDER`: the options that
+/// evaluating lacks, and the others taken from it.
 void declareEngine(CLI::App& app, std::string& engine, DeployedArguments& arguments);
+DeployedArguments fromEvaluate(const EvaluateArguments& evaluation, DeployedArguments arguments);
 
 }  // namespace rdi::train

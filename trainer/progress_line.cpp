@@ -56,10 +56,4 @@ std::string clockTime(double seconds) {
   return buffer;
 }
 
-std::string percent(double share) {
-  char buffer[32];
-  std::snprintf(buffer, sizeof buffer, "%.2f", share * 100);
-  return buffer;
-}
-
 }  // namespace rdi::train

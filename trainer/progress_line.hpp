@@ -36,7 +36,4 @@ std::function<void(int64_t done, int64_t all)> loadingOn(ProgressLine& line);
 /// 3725 -> "1:02:05", for times left.
 std::string clockTime(double seconds);
 
-/// 0.98765 -> "98.77".
-std::string percent(double share);
-
 }  // namespace rdi::train

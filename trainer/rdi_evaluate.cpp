@@ -3,18 +3,27 @@
 
 #include "trainer/calibrate_command.hpp"
 #include "trainer/command_line.hpp"
+#include "trainer/compare_command.hpp"
 #include "trainer/deployed_command.hpp"
 #include "trainer/evaluate_command.hpp"
+#include "trainer/report_command.hpp"
 
 int main(int argc, char** argv) {
   using namespace rdi::train;
   CLI::App app("Accuracy, exits and cost of a multi-exit model, clean and attacked.", "rdi-evaluate");
   EvaluateArguments evaluation;
+  evaluation.command = commandLine(argc, argv);
   declareEvaluate(app, evaluation);
   CalibrateArguments calibration;
   CLI::App* choose = app.add_subcommand(
       "calibrate", "Chooses thresholds on held-out training images and writes them into the model");
   declareCalibrate(*choose, calibration);
+  CompareArguments comparison;
+  CLI::App* together = app.add_subcommand("compare", "Several models' results in one table and on one page");
+  declareCompare(*together, comparison);
+  ReportArguments results;
+  CLI::App* again = app.add_subcommand("report", "Table and page of results that were measured before");
+  declareReport(*again, results);
   DeployedArguments deployment;
   CLI::App* deployed = app.add_subcommand(
       "deployed", "Runs an early-exit file in OpenCV on saved inputs and compares it with libtorch");
@@ -23,22 +32,20 @@ int main(int argc, char** argv) {
   declareEngine(app, engine, deployment);
 
   app.callback([&] {
-    if (choose->parsed()) {
+    if (choose->parsed())
       checkRequest(calibration);
-    } else if (engine == "opencv") {
-      deployment.model = evaluation.model;
-      deployment.json = evaluation.json;
-      deployment.threads = evaluation.evaluator.threads;
-      deployment.batchSize = evaluation.evaluator.batchSize;
+    else if (deployed->parsed())
       checkDeployed(deployment);
-    } else if (deployed->parsed()) {
-      checkDeployed(deployment);
-    } else {
+    else if (engine == "opencv")
+      checkDeployed(deployment = fromEvaluate(evaluation, deployment));
+    else if (!together->parsed() && !again->parsed())
       checkEvaluate(evaluation);
-    }
   });
   return runProgram(app, "rdi-evaluate", argc, argv, [&] {
     if (choose->parsed()) return calibrate(calibration);
-    return deployed->parsed() || engine == "opencv" ? compareDeployed(deployment) : evaluate(evaluation);
+    if (together->parsed()) return compare(comparison);
+    if (again->parsed()) return report(results);
+    if (deployed->parsed() || engine == "opencv") return compareDeployed(deployment);
+    return evaluate(evaluation);
   });
 }

@@ -8,6 +8,7 @@
 #include "graph/error.hpp"
 #include "trainer/command_line.hpp"
 #include "trainer/data.hpp"
+#include "trainer/number_format.hpp"
 #include "trainer/progress_line.hpp"
 #include "trainer/training.hpp"
 

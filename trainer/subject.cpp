@@ -54,13 +54,6 @@ ImageSet loadImages(const Subject& subject, Split split) {
   return images;
 }
 
-std::string describe(const graph::ExitRule& rule) {
-  std::string thresholds;
-  for (float threshold : rule.thresholds) thresholds += text(thresholds.empty() ? "" : ", ", threshold);
-  return text("leaves when ", graph::nameOf(rule.criterion), " is below ", thresholds, "; fusion ",
-              graph::nameOf(rule.fusion), ", patience ", rule.patience);
-}
-
 void checkWritable(const std::string& path) {
   if (path.empty()) return;
   if (std::filesystem::is_directory(path))

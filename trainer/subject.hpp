@@ -36,9 +36,6 @@ Subject loadSubject(const std::string& file, const std::string& data);
 /// do not fit the model.
 ImageSet loadImages(const Subject& subject, Split split);
 
-/// "leaves when entropy is below 0.2, 0.3; fusion last, patience 1"
-std::string describe(const graph::ExitRule& rule);
-
 /// Throws rdi::Error when the file cannot be written: before hours of work, not after them. An empty path is
 /// fine.
 void checkWritable(const std::string& path);
