@@ -10,8 +10,8 @@
 #include "graph/metadata.hpp"
 #include "graph/model_io.hpp"
 #include "trainer/command_line.hpp"
-#include "trainer/model_fit.hpp"
-#include "trainer/report.hpp"
+#include "trainer/evaluation_json.hpp"
+#include "trainer/evaluation_table.hpp"
 #include "trainer/thresholds.hpp"
 
 namespace rdi::train {
@@ -74,9 +74,7 @@ int calibrate(const CalibrateArguments& a) {
   const std::string output = a.output.empty() ? a.model : a.output;
   checkWritable(a.json);
   checkWritable(output);
-  const ImageSet all = subject.source.load(Split::train);
-  namingTheModel(a.model, [&] { checkModelFitsData(subject.model, all, subject.source); });
-  const ImageSet images = heldOutPart(all, heldOutCount(a, subject));
+  const ImageSet images = heldOutPart(loadImages(subject, Split::train), heldOutCount(a, subject));
 
   EvaluatorOptions options = a.evaluator;
   options.modelName = a.model;
@@ -93,10 +91,8 @@ int calibrate(const CalibrateArguments& a) {
                                                            rule, subject.costs, a.maxDrop / 100);
   const Evaluation evaluation =
       evaluationOf(subject, "held-out", options.seed, rule, images, attacks, *scores);
-  std::printf("%s: %lld held-out images of %s\n%s\n%s", a.model.c_str(),
-              static_cast<long long>(evaluation.imageCount), subject.source.name.c_str(),
-              describe(rule).c_str(), toTable(evaluation).c_str());
-  if (!a.json.empty()) graph::writeFileAtomically(a.json, toJson(evaluation).dump(2) + "\n");
+  std::printf("%s", toTable(evaluation, terminalWidth()).c_str());
+  if (!a.json.empty()) saveEvaluation(evaluation, a.json);
   graph::eraseResults(subject.model);  // measured with the old rule
   graph::Metadata metadata;
   metadata.rule = rule;
