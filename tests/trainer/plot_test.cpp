@@ -153,6 +153,12 @@ TEST_F(Plot, LabelsOfPointsThatLieTogetherDoNotOverlap) {
           << a << " and " << b;
 }
 
+TEST_F(Plot, WhatIsWrittenIsNotTakenForMarkup) {
+  LinePlot plot = frontier();
+  plot.series[0].name = "a 'black' id='gpPt' cat";
+  EXPECT_EQ(count(draw(plot), "<text>a 'black' id='gpPt' cat</text>"), 1U);
+}
+
 TEST_F(Plot, NothingToShowIsAnEmptyPlot) {
   BarPlot bars;
   bars.title = "Nothing";
@@ -171,7 +177,7 @@ TEST_F(Plot, SeriesOfAnotherLengthAreRefused) {
   EXPECT_EQ(messageOf([&] { draw(curves); }), "plot: series \"curve\" has 5 values, expected 4");
   curves = frontier();
   curves.series[0].labels.pop_back();
-  EXPECT_NE(messageOf([&] { draw(curves); }).find("3 values, expected 4"), std::string::npos);
+  EXPECT_NE(messageOf([&] { draw(curves); }).find("3 labels, expected 4"), std::string::npos);
 }
 
 TEST_F(Plot, WhatGnuplotComplainsOfIsPassedOn) {
