@@ -12,6 +12,7 @@
 #include "trainer/deployed_comparison.hpp"
 #include "trainer/npy.hpp"
 #include "trainer/progress_line.hpp"
+#include "trainer/rule_description.hpp"
 #include "trainer/saved_inputs.hpp"
 #include "trainer/subject.hpp"
 

@@ -10,7 +10,7 @@
 #include <limits>
 
 #include "graph/error.hpp"
-#include "trainer/progress_line.hpp"
+#include "trainer/number_format.hpp"
 
 namespace rdi::train {
 namespace {
