@@ -2,11 +2,13 @@
 // SPDX-FileCopyrightText: the rdi authors
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <iostream>
 #include <optional>
 
 #include "converters/arguments.hpp"
 #include "converters/convert.hpp"
+#include "converters/import.hpp"
 #include "converters/inspect.hpp"
 #include "graph/error.hpp"
 #include "graph/model_io.hpp"
@@ -21,6 +23,8 @@ struct Arguments {
   std::optional<int> patience;
   std::string engine = "auto";
   std::optional<std::string> staticExit, architecture;
+  std::string key;
+  rdi::convert::ImportOptions import;
   uint64_t seed = 1;
 };
 
@@ -36,11 +40,21 @@ rdi::convert::ConvertOptions readOptions(const Arguments& arguments) {
   return options;
 }
 
-onnx::ModelProto makeModel(const Arguments& arguments) {
-  if (arguments.architecture) return rdi::zoo::build(*arguments.architecture, arguments.seed);
+/// The network that is to be written or converted further; `notes` is what to tell about it.
+onnx::ModelProto readModel(const Arguments& arguments, std::string& notes) {
+  if (!arguments.architecture) return rdi::graph::loadModel(arguments.input);
+  const auto weights = rdi::convert::readWeights(arguments.input, arguments.key);
+  auto imported = rdi::convert::importWeights(weights, *arguments.architecture, arguments.import);
+  for (const auto& ignored : imported.ignored) notes += rdi::text("ignored ", ignored, "\n");
+  return std::move(imported.model);
+}
+
+onnx::ModelProto makeModel(const Arguments& arguments, std::string& notes) {
+  if (arguments.input.empty()) return rdi::zoo::build(*arguments.architecture, arguments.seed);
   rdi::convert::checkOutputIsNotInput(arguments.input, arguments.output);
   const auto options = readOptions(arguments);
-  const auto model = rdi::graph::loadModel(arguments.input);
+  const auto model = readModel(arguments, notes);
+  if (arguments.architecture && !arguments.staticExit && !options.thresholds) return model;
   if (arguments.staticExit) return rdi::convert::toStatic(model, arguments.input, *arguments.staticExit);
   return rdi::convert::toEarlyExit(model, arguments.input, options);
 }
@@ -64,11 +78,12 @@ std::string summary(const onnx::ModelProto& model, const std::string& output, si
 }
 
 int run(const Arguments& arguments) {
-  const auto model = makeModel(arguments);
+  std::string notes;
+  const auto model = makeModel(arguments, notes);
   const std::string bytes = rdi::graph::serialize(model);
   const std::string written = summary(model, arguments.output, bytes.size());
   rdi::graph::writeFileAtomically(arguments.output, bytes);
-  std::cout << written;
+  std::cout << written << notes;
   return 0;
 }
 
@@ -94,6 +109,18 @@ std::vector<CLI::Option*> addEarlyExitOptions(CLI::App& app, Arguments& argument
   return options;
 }
 
+void addImportOptions(CLI::App& app, Arguments& arguments, CLI::Option* architecture, CLI::Option* input) {
+  auto& group = *app.add_option_group("weights of others");
+  const auto add = [&](const std::string& name, auto& value, const std::string& help) {
+    group.add_option(name, value, help)->needs(architecture)->needs(input);
+  };
+  add("--key", arguments.key, "the state dict in a PyTorch file that holds several; . is the top level");
+  add("--map", arguments.import.map,
+      "FROM=TO renames tensors; FROM is a prefix, or re: and a regular expression");
+  add("--ignore", arguments.import.ignore,
+      "prefix, or re: and a regular expression: tensors that may be left over");
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -105,21 +132,30 @@ int main(int argc, char** argv) {
       "  rdi-convert IN.onnx -o OUT.onnx [--thresholds 0.02,0.01]   early exit\n"
       "  rdi-convert IN.onnx -o OUT.onnx --static main              one exit alone, simplified, for any ONNX "
       "runtime\n"
-      "  rdi-convert --arch rdi-resnet38 -o OUT.onnx [--seed 1]     fresh weights, to train with rdi-train"};
-  auto* input = app.add_option("IN", arguments.input, "multi-exit ONNX file");
+      "  rdi-convert --arch rdi-resnet38 -o OUT.onnx [--seed 1]     fresh weights, to train with rdi-train\n"
+      "  rdi-convert WEIGHTS --arch rdi-resnet38 -o OUT.onnx        somebody's weights: PyTorch, "
+      "safetensors, "
+      "ONNX"};
+  auto* input = app.add_option("IN", arguments.input, "multi-exit ONNX file; with --arch, a file of weights");
   app.add_option("-o,--output", arguments.output, "file to write")->required();
   const auto early = addEarlyExitOptions(app, arguments);
   auto* staticExit = app.add_option("--static", arguments.staticExit, "write this exit alone");
-  auto* architecture =
-      app.add_option("--arch", arguments.architecture, "write a fresh network of this architecture");
-  app.add_option("--seed", arguments.seed, "of the fresh weights")
-      ->check(CLI::NonNegativeNumber)
-      ->needs(architecture)
-      ->capture_default_str();
-  for (auto* option : early) option->excludes(staticExit)->excludes(architecture);
-  architecture->excludes(staticExit)->excludes(input);
+  auto* architecture = app.add_option("--arch", arguments.architecture,
+                                      "a network of the zoo, fresh or with the weights of IN");
+  auto* seed = app.add_option("--seed", arguments.seed, "of the fresh weights")
+                   ->check(CLI::NonNegativeNumber)
+                   ->needs(architecture)
+                   ->capture_default_str();
+  addImportOptions(app, arguments, architecture, input);
+  for (auto* option : early) option->excludes(staticExit);
+  seed->excludes(input);
   app.final_callback([&] {
-    if (arguments.input.empty() && !arguments.architecture) throw CLI::RequiredError("IN or --arch");
+    if (!*input && !*architecture) throw CLI::RequiredError("IN or --arch");
+    const bool cuts =
+        *staticExit || std::any_of(early.begin(), early.end(), [](auto* option) { return bool(*option); });
+    if (cuts && !*input) throw CLI::ExcludesError("--arch without weights", "options of a conversion");
+    if (cuts && *architecture && !*staticExit && !arguments.thresholds)
+      throw CLI::RequiredError("--thresholds");
   });
   try {
     app.parse(argc, argv);

@@ -25,6 +25,9 @@ enum class Split { train, test };
 
 /// A data set that can be loaded.
 struct DataSource {
+  enum class Format { idx, cifar10 };
+
+  Format format = Format::idx;
   std::string name;    // e.g. fashion-mnist
   std::string folder;  // where its files lie
   std::vector<std::string> classNames;
@@ -34,12 +37,11 @@ struct DataSource {
   ImageSet load(Split split) const;
 };
 
-/// From `mnist:FOLDER`, `fashion-mnist` or `fashion-mnist:FOLDER`. Throws rdi::Error listing the known data
-/// sets.
-DataSource dataSource(const std::string& specification);
+/// What dataSource() understands, for help texts and messages.
+std::string knownData();
 
-/// Reads one pair of idx files, raw or gzip.
-ImageSet readIdx(const std::string& imagesPath, const std::string& labelsPath, int64_t classCount);
+/// From one of knownData(), such as `cifar10:FOLDER`. Throws rdi::Error listing them.
+DataSource dataSource(const std::string& specification);
 
 /// The training set without, and only, its last `heldOut` images: those are for thresholds and for watching a
 /// training, and are never trained on. Throws rdi::Error when nothing would be left to train on.

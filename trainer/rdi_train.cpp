@@ -7,6 +7,7 @@
 
 #include "graph/error.hpp"
 #include "trainer/command_line.hpp"
+#include "trainer/data.hpp"
 #include "trainer/progress_line.hpp"
 #include "trainer/training.hpp"
 
@@ -28,7 +29,7 @@ void declare(CLI::App& app, Arguments& a) {
   app.add_option("--resume", a.resume, "Go on with the training in this run folder");
   app.add_option("--arch", o.architecture, "Architecture of the zoo, e.g. rdi-smallcnn");
   app.add_option("--init", o.init, "Multi-exit ONNX file to start from");
-  app.add_option("--data", o.data, "mnist:FOLDER or fashion-mnist[:FOLDER]");
+  app.add_option("--data", o.data, knownData());
   app.add_option("--held-out", o.heldOut, "Last images of the training set that are never trained on")
       ->capture_default_str();
   app.add_option("--defence", o.defence,

@@ -33,7 +33,7 @@ std::string describeAttack(const Request& a) {
 
 void declareRequest(CLI::App& app, Request& a) {
   app.add_option("MODEL", a.model, "Multi-exit ONNX file");
-  app.add_option("--data", a.data, "mnist:FOLDER or fashion-mnist[:FOLDER]");
+  app.add_option("--data", a.data, knownData());
   app.add_option("--attack", a.attack, "none, pgd or fgsm (one step as long as the radius)")
       ->check(CLI::IsMember({"none", "pgd", "fgsm"}));
   app.add_option(

@@ -64,4 +64,9 @@ onnx::ModelProto build(const std::string& architecture, uint64_t seed) {
   throw Error(text("Unknown architecture '", architecture, "'; known are ", known));
 }
 
+std::vector<std::string> deadWeights(const std::string& architecture) {
+  if (architecture.rfind("rdi-mobilenetv2", 0) == 0) return {"conv2.weight"};  // 1280 x 320 x 1 x 1
+  return {};
+}
+
 }  // namespace rdi::zoo

@@ -19,4 +19,8 @@ std::vector<std::string> architectures();
 /// the same seed gives the same bytes. Throws rdi::Error with the known names for an unknown architecture.
 onnx::ModelProto build(const std::string& architecture, uint64_t seed = 1);
 
+/// Names of tensors that checkpoints of the authors' code hold and no layer of theirs uses; build() leaves
+/// them out.
+std::vector<std::string> deadWeights(const std::string& architecture);
+
 }  // namespace rdi::zoo

@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <cstdlib>
 #include <fstream>
 #include <random>
 #include <stdexcept>
@@ -25,6 +26,11 @@ TemporaryFolder::TemporaryFolder() {
 TemporaryFolder::~TemporaryFolder() {
   std::error_code ignored;
   std::filesystem::remove_all(folder_, ignored);
+}
+
+std::string dataFolder(const std::string& name) {
+  const char* variable = std::getenv("RDI_DATA");
+  return (variable != nullptr ? std::string(variable) : RDI_SOURCE_DIR "/../shared/data") + "/" + name;
 }
 
 onnx::NodeProto node(const std::string& type, const std::vector<std::string>& inputs,

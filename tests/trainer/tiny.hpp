@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "graph/error.hpp"
 #include "trainer/data.hpp"
 #include "trainer/train_options.hpp"
 
@@ -26,6 +27,20 @@ public:
 private:
   std::filesystem::path folder_;
 };
+
+/// A folder of the shared data: below $RDI_DATA, or ../shared/data beside the checkout. It may not exist.
+std::string dataFolder(const std::string& name);
+
+/// Message of the rdi::Error that an action throws, or "no error".
+template <typename Action>
+std::string messageOf(const Action& action) {
+  try {
+    action();
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "no error";
+}
 
 /// A model of one node type: input "x", output "y", both of these shapes, and initializers.
 onnx::ModelProto modelOf(const std::vector<onnx::NodeProto>& nodes,
