@@ -177,6 +177,7 @@ json describe(const onnx::ModelProto& model) {
                  {"class_names", metadata.classNames},
                  {"operators", operatorCounts(model.graph())},
                  {"results", metadata.results},
+                 {"calibration", metadata.calibration},
                  {"recipe", metadata.recipe}};
   if (earlyExit) {
     result["exits"] = exitsOfChain(model.graph());

@@ -18,27 +18,31 @@ void checkDemand(double maxRisk, double confidence) {
     throw Error(text("risk: found a confidence of ", confidence, ", expected above 0 and below 1"));
 }
 
+double binomialExactly(int64_t successes, int64_t trials, double probability) {
+  if (probability >= 1) return successes == trials;
+  const auto n = static_cast<double>(trials), k = static_cast<double>(successes);
+  return std::exp(std::lgamma(n + 1) - std::lgamma(k + 1) - std::lgamma(n - k + 1) +
+                  k * std::log(probability) + (n - k) * std::log1p(-probability));
+}
+
 }  // namespace
 
 double binomialAtMost(int64_t successes, int64_t trials, double probability) {
   if (successes < 0) return 0;
   if (successes >= trials || probability <= 0) return 1;
-  if (probability >= 1) return 0;
-  const auto n = static_cast<double>(trials);
   double total = 0;
-  for (int64_t k = 0; k <= successes; ++k) {
-    const auto x = static_cast<double>(k);
-    total += std::exp(std::lgamma(n + 1) - std::lgamma(x + 1) - std::lgamma(n - x + 1) +
-                      x * std::log(probability) + (n - x) * std::log1p(-probability));
-  }
+  for (int64_t k = 0; k <= successes; ++k) total += binomialExactly(k, trials, probability);
   return std::min(total, 1.0);
 }
 
 int64_t lossesAllowed(int64_t images, double maxRisk, double confidence) {
   checkDemand(maxRisk, confidence);
-  int64_t lost = -1;
-  while (binomialAtMost(lost + 1, images, maxRisk) <= 1 - confidence) ++lost;
-  return lost;
+  double total = 0;
+  for (int64_t lost = 0; lost <= images; ++lost) {
+    total += binomialExactly(lost, images, maxRisk);
+    if (total > 1 - confidence) return lost - 1;
+  }
+  return -1;  // no images at all
 }
 
 int64_t imagesNeeded(double maxRisk, double confidence) {

@@ -3,14 +3,15 @@
 
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 
 namespace rdi::train {
 
-// Learn then Test (Angelopoulos, Bates, Candes, Jordan, Lei, 2021) for losses that are 0 or 1, with the exact
-// binomial test and fixed-sequence testing along an ordered list of choices (Pareto Testing, Laufer-Goldshtein,
-// Fisch, Barzilay, Jaakkola, 2023).
+// Learn then Test (Angelopoulos, Bates, Candes, Jordan, Lei, 2021) for losses that are 0 or 1: the exact
+// binomial test, and fixed-sequence testing along an ordered list of choices. That the list is made on other
+// images is the idea of Pareto Testing (Laufer-Goldshtein, Fisch, Barzilay, Jaakkola, 2023).
 
 /// Probability that at most `successes` of `trials` succeed, each with `probability` (0..1). Exact but for
 /// rounding.

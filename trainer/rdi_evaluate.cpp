@@ -12,11 +12,11 @@ int main(int argc, char** argv) {
   declareEvaluate(app, evaluation);
   CalibrateArguments calibration;
   CLI::App* choose = app.add_subcommand(
-      "calibrate", "Chooses thresholds on held-out training images and writes them into the model");
+      "calibrate", "Chooses the exit rule on held-out training images and writes it into the model");
   declareCalibrate(*choose, calibration);
   app.callback([&] {
     if (choose->parsed())
-      checkRequest(calibration);
+      checkCalibrate(calibration);
     else
       checkEvaluate(evaluation);
   });

@@ -40,7 +40,32 @@ std::vector<float> cuts(const std::vector<float>& values, size_t most) {
   return result;
 }
 
+// `rights`: how many images are right, of the clean ones first, then of each attacked table; `paid`: by all
+// clean images together.
+RulePoint pointOf(const std::vector<int64_t>& rights, int64_t paid, size_t imageCount,
+                  const std::vector<graph::ExitCost>& costs) {
+  const auto count = static_cast<double>(imageCount);
+  const int64_t attacked =
+      rights.size() > 1 ? *std::min_element(rights.begin() + 1, rights.end()) : rights[0];
+  return {static_cast<double>(paid) / count / static_cast<double>(costs.back().own.total()),
+          static_cast<double>(rights[0]) / count, static_cast<double>(attacked) / count};
+}
+
 }  // namespace
+
+RulePoint measureRule(const Decisions& clean, const std::vector<Decisions>& attacked,
+                      const std::vector<graph::ExitCost>& costs, const std::vector<float>& thresholds) {
+  std::vector<int64_t> rights(1 + attacked.size());
+  int64_t paid = 0;
+  for (size_t i = 0; i < clean.count; ++i) {
+    const size_t taken = exitTaken(clean, i, thresholds);
+    rights[0] += clean.right[clean.at(i, taken)];
+    paid += costs[taken].paid.total();
+    for (size_t t = 0; t < attacked.size(); ++t)
+      rights[t + 1] += attacked[t].right[attacked[t].at(i, exitTaken(attacked[t], i, thresholds))];
+  }
+  return pointOf(rights, paid, clean.count, costs);
+}
 
 bool Merit::operator<(const Merit& other) const {
   return std::tie(missing, value, tie) < std::tie(other.missing, other.value, other.tie);
@@ -55,23 +80,16 @@ Merit meritOf(const RulePoint& point, const Goal& goal) {
 }
 
 struct ThresholdSearch::Tables {
-  std::vector<Decisions> all;  // clean, then the attacked ones
+  Decisions clean;
+  std::vector<Decisions> attacked;
   std::vector<graph::ExitCost> costs;
 
+  size_t count() const { return 1 + attacked.size(); }
+  const Decisions& at(size_t table) const { return table == 0 ? clean : attacked[table - 1]; }
   size_t earlyCount() const { return costs.size() - 1; }
 
-  // `rights`: images that are right, one number a table; `paid`: by the clean images in all.
   RulePoint point(const std::vector<int64_t>& rights, int64_t paid) const {
-    const auto share = [&](size_t t) {
-      return static_cast<double>(rights[t]) / static_cast<double>(all[t].count);
-    };
-    RulePoint result;
-    result.cost = static_cast<double>(paid) / static_cast<double>(all[0].count) /
-                  static_cast<double>(costs.back().own.total());
-    result.clean = share(0);
-    result.attacked = all.size() > 1 ? share(1) : result.clean;
-    for (size_t t = 2; t < all.size(); ++t) result.attacked = std::min(result.attacked, share(t));
-    return result;
+    return pointOf(rights, paid, clean.count, costs);
   }
 };
 
@@ -87,7 +105,7 @@ public:
   Archive(double cleanWeight, double lowestCost, double highestCost)
       : cleanWeight_(cleanWeight),
         lowest_(lowestCost),
-        width_((highestCost - lowestCost) / kCosts),
+        width_(std::max(highestCost - lowestCost, kRounding) / kCosts),
         best_(kCosts + 1, -kNever),
         entries_(kCosts + 1) {}
 
@@ -95,7 +113,8 @@ public:
   void offer(const RulePoint& point, const MakeLevels& levels) {
     const auto bucket = static_cast<size_t>(std::clamp((point.cost - lowest_) / width_, 0.0, double{kCosts}));
     const double accuracy = point.accuracy(cleanWeight_);
-    if (!(accuracy > best_[bucket])) return;
+    if (accuracy < best_[bucket] || (accuracy == best_[bucket] && point.cost >= entries_[bucket].point.cost))
+      return;
     best_[bucket] = accuracy;
     entries_[bucket] = {levels(), point};
   }
@@ -127,8 +146,9 @@ public:
   Grid(const Tables& tables, const std::vector<Range>& ranges) : tables_(tables) {
     for (size_t k = 0; k < tables.earlyCount(); ++k) {
       std::vector<float> values;
-      for (const Decisions& decisions : tables.all)
-        for (size_t i = 0; i < decisions.count; ++i) {
+      for (size_t t = 0; t < tables.count(); ++t)
+        for (size_t i = 0; i < tables.clean.count; ++i) {
+          const Decisions& decisions = tables.at(t);
           const float value = decisions.uncertainty[decisions.at(i, k)];
           if (value > ranges[k].first && value < ranges[k].second &&
               value < std::numeric_limits<float>::max())
@@ -140,7 +160,7 @@ public:
       candidates_.back().push_back(kNever);
     }
     candidates_.push_back({-kNever});  // the main exit has nothing to choose
-    for (const Decisions& decisions : tables.all) ranks_.push_back(ranksOf(decisions));
+    for (size_t t = 0; t < tables.count(); ++t) ranks_.push_back(ranksOf(tables.at(t)));
     for (const graph::ExitCost& cost : tables.costs) paid_.push_back(cost.paid.total());
   }
 
@@ -182,8 +202,8 @@ public:
   RulePoint measure(const Levels& levels) const {
     std::vector<int64_t> rights;
     int64_t paid = 0;
-    for (size_t t = 0; t < tables_.all.size(); ++t) {
-      const Decisions& decisions = tables_.all[t];
+    for (size_t t = 0; t < tables_.count(); ++t) {
+      const Decisions& decisions = tables_.at(t);
       rights.push_back(0);
       for (size_t i = 0; i < decisions.count; ++i) {
         const size_t taken = leaver(t, i, levels, 0, tables_.costs.size());
@@ -243,7 +263,7 @@ private:
 
   // The first exit in [from, to) that lets the image go; `to` when none does.
   size_t leaver(size_t table, size_t image, const Levels& levels, size_t from, size_t to) const {
-    const Decisions& decisions = tables_.all[table];
+    const Decisions& decisions = tables_.at(table);
     const uint16_t* ranks = &ranks_[table][decisions.at(image, 0)];
     for (size_t k = from; k < to; ++k)
       if (k == tables_.earlyCount() || ranks[k] <= levels[k]) return k;
@@ -255,7 +275,7 @@ private:
   // r on makes a difference from row r on, and so for columns: each image adds its differences to at most
   // four cells, and running sums in both directions do the rest.
   std::vector<Sums> sumsOver(size_t table, const Levels& levels, size_t first, size_t second) const {
-    const Decisions& decisions = tables_.all[table];
+    const Decisions& decisions = tables_.at(table);
     const size_t rows = candidates_[first].size(), columns = candidates_[second].size();
     std::vector<Sums> sums(rows * columns);
     for (size_t i = 0; i < decisions.count; ++i) {
@@ -301,7 +321,7 @@ private:
 
   Pick bestPair(const Levels& levels, size_t first, size_t second, const Goal& goal, Archive* archive) const {
     std::vector<std::vector<Sums>> sums;
-    for (size_t t = 0; t < tables_.all.size(); ++t) sums.push_back(sumsOver(t, levels, first, second));
+    for (size_t t = 0; t < tables_.count(); ++t) sums.push_back(sumsOver(t, levels, first, second));
     const size_t columns = candidates_[second].size();
     Pick best{{kNever, 0, 0}, 0, 0};
     std::vector<int64_t> rights(sums.size());
@@ -330,14 +350,16 @@ private:
 
 ThresholdSearch::ThresholdSearch(Decisions clean, std::vector<Decisions> attacked,
                                  std::vector<graph::ExitCost> costs) {
-  auto tables = std::make_unique<Tables>();
-  tables->costs = std::move(costs);
-  tables->all.push_back(std::move(clean));
-  for (Decisions& decisions : attacked) tables->all.push_back(std::move(decisions));
-  for (const Decisions& decisions : tables->all)
+  auto tables = std::make_unique<Tables>(Tables{std::move(clean), std::move(attacked), std::move(costs)});
+  for (size_t t = 0; t < tables->count(); ++t) {
+    const Decisions& decisions = tables->at(t);
+    if (decisions.count != tables->clean.count)
+      throw Error(
+          text("thresholds: found ", decisions.count, " attacked images, expected ", tables->clean.count));
     if (decisions.exitCount != tables->costs.size())
       throw Error(text("thresholds: found costs of ", tables->costs.size(), " exits, expected ",
                        decisions.exitCount));
+  }
   if (tables->costs.size() < 2) throw Error("thresholds: found one exit only, there is nothing to choose");
   tables_ = std::move(tables);
   grid_ =
@@ -347,18 +369,7 @@ ThresholdSearch::ThresholdSearch(Decisions clean, std::vector<Decisions> attacke
 ThresholdSearch::~ThresholdSearch() = default;
 
 RulePoint ThresholdSearch::measure(const std::vector<float>& thresholds) const {
-  std::vector<int64_t> rights;
-  int64_t paid = 0;
-  for (const Decisions& decisions : tables_->all) {
-    int64_t right = 0;
-    for (size_t i = 0; i < decisions.count; ++i) {
-      const size_t taken = exitTaken(decisions, i, thresholds);
-      right += decisions.right[decisions.at(i, taken)];
-      if (rights.empty()) paid += tables_->costs[taken].paid.total();
-    }
-    rights.push_back(right);
-  }
-  return tables_->point(rights, paid);
+  return measureRule(tables_->clean, tables_->attacked, tables_->costs, thresholds);
 }
 
 std::vector<FoundThresholds> ThresholdSearch::frontier(double cleanWeight) const {

@@ -22,6 +22,11 @@ struct RulePoint {
   double accuracy(double cleanWeight) const { return cleanWeight * clean + (1 - cleanWeight) * attacked; }
 };
 
+/// Of the rule whose decisions these are, with these thresholds; the attacked tables hold the clean one's
+/// images, attacked.
+RulePoint measureRule(const Decisions& clean, const std::vector<Decisions>& attacked,
+                      const std::vector<graph::ExitCost>& costs, const std::vector<float>& thresholds);
+
 /// What is asked of thresholds: within the limits, the least price * cost - accuracy; of equals the one with
 /// the least cost - accuracy. Where the limits cannot be kept, whatever breaks them least.
 struct Goal {

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: the rdi authors
+
+#pragma once
+
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "trainer/attack_rounds.hpp"
+#include "trainer/calibration.hpp"
+#include "trainer/risk_choice.hpp"
+
+namespace rdi::train {
+
+/// What a calibration found out on one set of images. Each frontier belongs to the tried rule of the same
+/// place.
+struct CalibrationView {
+  int64_t images = 0;
+  RulePoint staticNet, chosen;
+  std::vector<RulePoint> tried;
+  std::vector<std::vector<RulePoint>> frontiers;
+};
+
+/// All that a calibration found out.
+struct Calibration {
+  Demand demand;
+  std::vector<graph::ExitCost> costs;
+  Choice choice;
+  bool isAttacked = false;
+  bool attackFollows = false;               // the attacked figures are of the attack on the chosen rule
+  CalibrationView choosing;                 // the images that chose the rule
+  std::optional<CalibrationView> checking;  // images that had no part in it
+  std::vector<AttackRound> rounds;          // empty when no attack follows the rule
+  bool settled = true;
+  std::optional<ProvenChoice> proof;  // for risk
+
+  /// What is to be believed: the images that had no part in the choice, where there are any.
+  const CalibrationView& honest() const { return checking ? *checking : choosing; }
+};
+
+/// The view of the choice that these images, clean and attacked, give.
+CalibrationView viewOf(const Choice& choice, const CalibrationTables& tables,
+                       const std::vector<graph::ExitCost>& costs);
+
+/// "at most 0.2 points below the static net": what was asked.
+std::string describe(const Demand& demand, bool isAttacked);
+
+/// "entropy last 1: cost 54.30 %, right 85.10 %, attacked 71.20 % (78.00 % expected)".
+std::string describe(const AttackRound& round);
+
+/// For reading: the rules that were tried, the chosen one marked, beside the static net; then the proof.
+std::string toTable(const Calibration& calibration);
+
+/// For programs, with every rule that was tried and every frontier; see docs/calibration.md.
+nlohmann::json toJson(const Calibration& calibration);
+
+/// The few lines that go into the model's metadata.
+nlohmann::json toMetadata(const Calibration& calibration);
+
+}  // namespace rdi::train
