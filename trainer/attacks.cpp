@@ -3,10 +3,18 @@
 
 #include "trainer/attacks.hpp"
 
+#include "graph/error.hpp"
+#include "trainer/ball.hpp"
+#include "trainer/kept.hpp"
+#include "trainer/route.hpp"
+#include "trainer/square.hpp"
+#include "trainer/steps.hpp"
+
 namespace rdi::train {
 namespace {
 
 using torch::Tensor;
+using Kind = AttackForm::Kind;
 
 ForwardMode forwardMode(AttackMode mode) {
   switch (mode) {
@@ -20,98 +28,140 @@ ForwardMode forwardMode(AttackMode mode) {
   return {};
 }
 
-// Losses (N) without gradient.
-Tensor lossOf(GraphModule& module, const Tensor& images, const Tensor& labels, const ForwardMode& mode,
-              const ExitLoss& loss) {
-  torch::NoGradGuard noGradient;
-  return loss.perImage(module.forward(images, mode, loss.exits), labels);
+// Every exit has its say when the best iterate is looked for.
+ExitSet exitsFor(const Goal& goal, bool isJudged) {
+  return isJudged && goal.reached ? kAllExits : goal.exits;
 }
 
-// Per image the one of two with the larger loss; `best` and `bestLoss` are updated.
-void keepWorse(const Tensor& candidate, const Tensor& candidateLoss, Tensor& best, Tensor& bestLoss) {
-  if (!best.defined()) {
-    best = candidate;
-    bestLoss = candidateLoss;
-    return;
+// Iterates of the images at `rows` where they are now.
+void offer(GraphModule& module, const Tensor& rows, const Tensor& moved, const Aim& aim, const Goal& goal,
+           const ForwardMode& mode, Kept& kept) {
+  torch::NoGradGuard noGradient;
+  const auto scores = module.forward(moved, mode, exitsFor(goal, true));
+  kept.offer(rows, moved, goal.reached ? goal.reached(scores, aim) : Tensor(), goal.loss(scores, aim));
+}
+
+// One run from one start. With Keep::best every iterate is offered to `kept` and images that are done are
+// left out; else the last iterates are returned.
+Tensor climb(GraphModule& module, const Tensor& images, const Aim& all, const AttackOptions& options,
+             const Goal& goal, torch::Generator& generator, Kept& kept) {
+  const ForwardMode mode = forwardMode(options.mode);
+  const bool isJudged = options.keep == Keep::best;
+  const ExitSet exits = exitsFor(goal, isJudged);
+  // Places in the batch of the images still at work.
+  Tensor rows = torch::arange(images.size(0), all.labels.options());
+  Ball ball(images, options);
+  Aim aim = all;
+  Steps steps(options, goal.exitCount);
+  Tensor moved = options.randomStart ? ball.start(generator) : images.clone();
+  if (options.steps == 0) ball.project(moved);
+
+  const auto goOnWith = [&](const Tensor& places) {
+    rows = rows.index_select(0, places);
+    moved = moved.index_select(0, places);
+    aim = aim.pick(places);
+    ball = ball.pick(places);
+    steps.pick(places);
+  };
+  const auto stillToDo = [&] {
+    return (kept.reached().index_select(0, rows) < goal.most).nonzero().squeeze(1);
+  };
+  if (isJudged && goal.reached) goOnWith(stillToDo());
+
+  for (int t = 0; t < options.steps && rows.size(0) > 0; ++t) {
+    torch::AutoGradMode withGradient(true);
+    moved.requires_grad_(true);
+    const auto scores = module.forward(moved, mode, exits);
+    const Tensor loss = goal.loss(scores, aim);
+    const Tensor gradient = torch::autograd::grad({loss.sum()}, {moved})[0];
+    torch::NoGradGuard noGradient;
+    moved = moved.detach();
+    if (isJudged) kept.offer(rows, moved, goal.reached ? goal.reached(scores, aim) : Tensor(), loss.detach());
+    moved = steps.next(moved, gradient, loss.detach(), ball, t);
+    if (!isJudged || !goal.reached) continue;
+    // Rows are dropped a few at a time: smaller batches pay, a copy at every step does not.
+    const Tensor left = stillToDo();
+    if (left.size(0) * 8 <= rows.size(0) * 7) goOnWith(left);
   }
-  const Tensor worse = candidateLoss > bestLoss;
-  best = torch::where(worse.view({-1, 1, 1, 1}), candidate, best);
-  bestLoss = torch::where(worse, candidateLoss, bestLoss);
+  if (isJudged && rows.size(0) > 0) offer(module, rows, moved, aim, goal, mode, kept);
+  return moved.detach();
 }
 
 }  // namespace
 
-Tensor perturb(GraphModule& module, const Tensor& images, const Tensor& labels, const AttackOptions& options,
-               const ExitLoss& loss, torch::Generator& generator) {
+Tensor perturb(GraphModule& module, const Tensor& images, const Aim& aim, const AttackOptions& options,
+               const Goal& goal, torch::Generator& generator) {
   const FrozenParameters frozen(module);
-  const ForwardMode mode = forwardMode(options.mode);
-  // Ball and pixel range in one: the image lies in both.
-  Tensor low, high;
-  if (options.project) {
-    low = torch::clamp_min(images - options.epsilon, 0);
-    high = torch::clamp_max(images + options.epsilon, 1);
-  }
-  const auto back = [&](Tensor& moved) {
-    if (options.project) {
-      at::clamp_(moved, low, high);
-    } else {
-      moved.clamp_(0, 1);
-    }
-  };
-
-  Tensor best, bestLoss;
+  Kept kept(images);
   for (int restart = 0; restart < options.restarts; ++restart) {
-    Tensor moved;
-    if (options.randomStart) {
-      const double radius = options.epsilon * options.startScale;
-      moved = torch::empty_like(images).uniform_(-radius, radius, generator).add_(images);
-      if (options.steps == 0) {
-        back(moved);
-      } else {
-        moved.clamp_(0, 1);
-      }
-    } else {
-      moved = images.clone();
-    }
-    moved.requires_grad_(true);
-    for (int step = 0; step < options.steps; ++step) {
-      torch::AutoGradMode withGradient(true);
-      const Tensor value = loss.perImage(module.forward(moved, mode, loss.exits), labels).sum();
-      Tensor gradient = torch::autograd::grad({value}, {moved})[0];
+    Aim aimNow = aim;
+    if (options.surrogate == Surrogate::targetedDlr && !aim.other.defined()) {
       torch::NoGradGuard noGradient;
-      moved.add_(gradient.sign_(), options.stepSize);
-      back(moved);
+      const auto scores = module.forward(images, ForwardMode::evaluation());
+      const Tensor mean = torch::log_softmax(torch::stack(scores), -1).mean(0);
+      aimNow.other = wrongClass(mean, aim.labels, restart % (mean.size(1) - 1));
     }
-    moved = moved.detach();
-    if (options.restarts == 1) return moved;
-    keepWorse(moved, lossOf(module, moved, labels, ForwardMode::evaluation(), loss), best, bestLoss);
+    if (options.stepRule == StepRule::square) {
+      square(module, images, aimNow, options, goal, generator, kept);
+      continue;
+    }
+    const Tensor last = climb(module, images, aimNow, options, goal, generator, kept);
+    if (options.keep == Keep::best) continue;
+    if (options.restarts == 1) return last;
+    offer(module, torch::arange(images.size(0), aim.labels.options()), last, aimNow, goal,
+          ForwardMode::evaluation(), kept);
   }
-  return best;
+  return kept.images();
 }
 
 Tensor attack(GraphModule& module, const Tensor& images, const Tensor& labels, const AttackOptions& options,
               const AttackForm& form, torch::Generator& generator) {
   const size_t exits = module.exitCount();
+  const auto run = [&](const Goal& goal, const Tensor& drawn = {}) {
+    return perturb(module, images, {labels, {}, drawn}, options, goal, generator);
+  };
   switch (form.kind) {
-    case AttackForm::Kind::single:
-      return perturb(module, images, labels, options, singleExit(form.exit), generator);
-    case AttackForm::Kind::average:
-      return perturb(module, images, labels, options, averageOfExits(), generator);
-    case AttackForm::Kind::own: {
-      const Tensor drawn =
-          torch::empty(labels.sizes(), labels.options()).random_(0, static_cast<int64_t>(exits), generator);
-      return perturb(module, images, labels, options, ownExit(drawn), generator);
-    }
-    case AttackForm::Kind::maxAverage:
+    case Kind::single:
+      return run(singleExit(form.exit, options.surrogate));
+    case Kind::average:
+      return run(averageOfExits(options.surrogate));
+    case Kind::own:
+      return run(ownExit(options.surrogate),
+                 torch::empty_like(labels).random_(0, static_cast<int64_t>(exits), generator));
+    case Kind::maxAverage:
       break;
+    default:
+      throw Error(text("attack loss ", form.name(exits),
+                       " is not for training; known there are single:K, main, average, own and max-average"));
   }
-  const ExitLoss sum = sumOfExits();
-  Tensor best, bestLoss;
-  for (size_t k = 0; k < exits; ++k) {
-    const Tensor moved = perturb(module, images, labels, options, singleExit(k), generator);
-    keepWorse(moved, lossOf(module, moved, labels, forwardMode(options.mode), sum), best, bestLoss);
-  }
-  return best;
+  const Goal sum = sumOfExits(options.surrogate);
+  Kept kept(images);
+  for (size_t k = 0; k < exits; ++k)
+    offer(module, torch::arange(labels.size(0), labels.options()), run(singleExit(k, options.surrogate)),
+          {labels, {}, {}}, sum, forwardMode(options.mode), kept);
+  return kept.images();
+}
+
+Tensor attackUnderRule(GraphModule& module, const Tensor& images, const Tensor& labels,
+                       const AttackOptions& options, const AttackForm& form, const graph::ExitRule& rule,
+                       torch::Generator& generator, const std::vector<Tensor>& singles) {
+  const size_t exits = module.exitCount();
+  if (form.isSlowdown() && exits < 2)
+    throw Error("a slowdown attack needs early exits to close, the model has none");
+  const auto run = [&](const AttackForm& now) {
+    Aim aim{labels, {}, {}};
+    if (now.kind == Kind::own)
+      aim.exit = torch::empty_like(labels).random_(0, static_cast<int64_t>(exits), generator);
+    return perturb(module, images, aim, options, goalOf(now, options, rule, exits, generator), generator);
+  };
+  if (form.kind != Kind::maxAverage) return run(form);
+  const Goal sum = sumUnderRule(options, rule);
+  Kept kept(images);
+  for (size_t k = 0; k < exits; ++k)
+    offer(module, torch::arange(labels.size(0), labels.options()),
+          singles.empty() ? run({Kind::single, k}) : singles[k], {labels, {}, {}}, sum,
+          ForwardMode::evaluation(), kept);
+  return kept.images();
 }
 
 }  // namespace rdi::train

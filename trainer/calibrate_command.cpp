@@ -7,12 +7,16 @@
 #include <charconv>
 #include <cmath>
 #include <cstdio>
+#include <limits>
 
 #include "graph/error.hpp"
 #include "graph/metadata.hpp"
 #include "graph/model_io.hpp"
 #include "trainer/calibration_report.hpp"
+#include "trainer/command_line.hpp"
 #include "trainer/model_fit.hpp"
+#include "trainer/progress_line.hpp"
+#include "trainer/report.hpp"
 #include "trainer/train_options.hpp"
 
 namespace rdi::train {
@@ -20,6 +24,7 @@ namespace {
 
 constexpr int64_t kUsualHeldOut = 5000;
 constexpr double kUsualCheckShare = 50;
+constexpr int kUsualRounds = 6;
 constexpr uint64_t kCheckDraw =
     0x5eed;  // keeps the draw of the checking images apart from other uses of a seed
 
@@ -99,18 +104,140 @@ Parts partsOf(int64_t count, double checkShare, uint64_t seed) {
   return parts;
 }
 
-std::vector<ScoreTable> select(const std::vector<ScoreTable>& tables, const std::vector<int64_t>& places) {
-  std::vector<ScoreTable> result;
-  for (const ScoreTable& table : tables) result.push_back(table.select(places));
-  return result;
+// Those that stay in the ball, each against all images: what a rule is judged by.
+std::vector<Attack> judgingAttacks(const CalibrateArguments& a, const Subject& subject) {
+  std::vector<Attack> attacks = attacksOf(a, subject);
+  const size_t asked = attacks.size();
+  attacks.erase(
+      std::remove_if(attacks.begin(), attacks.end(),
+                     [](const Attack& attack) { return !attack.inBall || attack.form.isSlowdown(); }),
+      attacks.end());
+  if (asked > 0 && attacks.empty())
+    throw Error(
+        "--attack: found only attacks that leave the ball or slow down, expected one that a rule can be "
+        "judged by, e.g. --attack pgd --attack-loss routed");
+  for (Attack& attack : attacks) attack.onlySurvivors = false;
+  return attacks;
 }
 
-CalibrationTables asTables(std::vector<ScoreTable> cleanThenAttacked) {
-  CalibrationTables tables;
-  tables.clean = std::move(cleanThenAttacked.front());
-  cleanThenAttacked.erase(cleanThenAttacked.begin());
-  tables.attacked = std::move(cleanThenAttacked);
-  return tables;
+// The policies that look at attacks before they choose.
+bool choosesByAttack(Policy policy) {
+  return policy == Policy::cost || policy == Policy::accuracy || policy == Policy::robust;
+}
+
+// SIGINT or SIGTERM came.
+struct Stopped {};
+
+// Images under attacks on one rule, and the static net under attacks on it.
+struct Look {
+  std::vector<Attack> attacks;
+  std::vector<AttackedScores> scores;  // clean, then those of the attacks
+  RulePoint staticPoint;
+
+  CalibrationTables tables() const {
+    CalibrationTables result;
+    result.clean = scores.front().table;
+    for (size_t i = 1; i < scores.size(); ++i) result.attacked.push_back(scores[i].table);
+    return result;
+  }
+};
+
+// Images, and the network that looks at them.
+class Viewer {
+public:
+  Viewer(const CalibrateArguments& arguments, const Subject& subject, ImageSet images, std::string name)
+      : images(std::move(images)), arguments_(arguments), subject_(subject), name_(std::move(name)) {}
+
+  // Clean and attacked, by somebody who knows the rule; `run` tells one run's folder from another's.
+  std::vector<AttackedScores> run(const std::vector<Attack>& attacks, const graph::ExitRule& rule,
+                                  const std::string& run) const {
+    EvaluatorOptions options = arguments_.evaluator;
+    options.modelName = arguments_.model;
+    options.limit = 0;
+    if (!options.folder.empty()) options.folder += "/" + name_ + "-" + run;
+    Evaluator evaluator(subject_.model, images, options);
+    auto scores = runAttacks(arguments_, evaluator, attacks, rule);
+    if (!scores) throw Stopped();
+    return *scores;
+  }
+
+  ScoreTable clean() const { return run({}, closed(), "clean").front().table; }
+
+  Look look(const std::vector<Attack>& attacks, const graph::ExitRule& rule) const {
+    Look result{attacks, run(attacks, rule, "rule"), {}};
+    result.staticPoint = staticNet(result.tables());
+    if (std::any_of(attacks.begin(), attacks.end(),
+                    [](const Attack& attack) { return attack.dependsOnRule(graph::Fusion::last); }) ||
+        rule.fusion != graph::Fusion::last)
+      result.staticPoint = staticNet(Look{attacks, run(attacks, closed(), "static"), {}}.tables());
+    return result;
+  }
+
+  // Everybody at the main exit: the static net.
+  graph::ExitRule closed() const {
+    graph::ExitRule rule;
+    rule.thresholds.assign(subject_.exitCount() - 1, -std::numeric_limits<float>::infinity());
+    return rule;
+  }
+
+  const ImageSet images;
+
+private:
+  const CalibrateArguments& arguments_;
+  const Subject& subject_;
+  const std::string name_;
+};
+
+// Chooses on the viewer's images, looking at all attacks, and says what it saw of the rule it chose.
+Look chooseByAttack(const Viewer& viewer, const std::vector<graph::ExitRule>& rules,
+                    std::vector<Attack> attacks, int roundCount, Calibration& found) {
+  const auto following = std::stable_partition(attacks.begin(), attacks.end(), [&](const Attack& attack) {
+    return std::none_of(rules.begin(), rules.end(),
+                        [&](const graph::ExitRule& rule) { return attack.dependsOnRule(rule.fusion); });
+  });
+  const std::vector<Attack> fixed(attacks.begin(), following), moving(following, attacks.end());
+  Look look{attacks, viewer.run(fixed, viewer.closed(), "fixed"), {}};
+  const CalibrationTables tables = look.tables();
+  look.staticPoint = staticNet(tables);
+  if (moving.empty()) {
+    found.choice = chooseRule(found.demand, rules, tables, found.costs, look.staticPoint);
+    return look;
+  }
+  std::vector<std::vector<AttackedScores>> rounds;
+  ProgressLine line;
+  const SettledChoice settled = chooseUnderAttack(
+      found.demand, rules, tables, found.costs,
+      [&](const graph::ExitRule& rule) {
+        rounds.push_back(viewer.run(moving, rule, text("round-", rounds.size())));
+        rounds.back().erase(rounds.back().begin());  // clean
+        std::vector<ScoreTable> made;
+        for (const AttackedScores& scores : rounds.back()) made.push_back(scores.table);
+        return made;
+      },
+      roundCount,
+      [&](const AttackRound& round) {
+        line.show(text("round ", rounds.size() - 1, ": ", describe(round)), true);
+        line.finish();
+      });
+  found.choice = settled.choice;
+  found.rounds = settled.rounds;
+  found.settled = settled.settled;
+  look.staticPoint = settled.staticPoint;
+  const std::vector<AttackedScores>& best = rounds[settled.best];
+  look.scores.insert(look.scores.end(), best.begin(), best.end());
+  return look;
+}
+
+// The same where attacks are only looked at afterwards, if at all. `proving` holds the images of a proof.
+void chooseByClean(const ScoreTable& clean, const std::optional<ScoreTable>& proving,
+                   const std::vector<graph::ExitRule>& rules, Calibration& found) {
+  if (proving) {
+    found.proof = chooseWithProof(found.demand, rules, clean, *proving, found.costs);
+    found.choice = found.proof->choice;
+    return;
+  }
+  const CalibrationTables tables{clean, {}};
+  found.choice = chooseRule(found.demand, rules, tables, found.costs, staticNet(tables));
 }
 
 }  // namespace
@@ -144,6 +271,9 @@ void declareCalibrate(CLI::App& app, CalibrateArguments& arguments) {
                  "% of them that only measure what the others chose (50 for risk and where several rules are "
                  "tried, else 0)");
   app.add_option("-o,--output", arguments.output, "Write the model here instead of in place");
+  app.add_option("--folder", arguments.evaluator.folder,
+                 "Folder for results of each batch: an interrupted run goes on from there");
+  arguments.folderOption = "--folder";
 }
 
 void checkCalibrate(CalibrateArguments& a) {
@@ -159,24 +289,30 @@ void checkCalibrate(CalibrateArguments& a) {
   belongs(a.maxRisk.has_value(), "--max-risk", {"risk"});
   belongs(a.confidence.has_value(), "--confidence", {"risk"});
   if ((a.policy == "accuracy" || a.policy == "robust") && !a.maxCost) throw CLI::RequiredError("--max-cost");
-  if (a.policy == "robust" && a.attack == "none")
-    throw CLI::ValidationError("--policy", "robust wants to know which attack; give --attack");
+  if (a.policy == "robust" && a.suite.empty() && (a.attack.empty() || a.attack.front() == "none"))
+    throw CLI::ValidationError("--policy", "robust wants to know which attack; give --attack or --suite");
   if (a.policy == "risk" && a.checkShare && *a.checkShare == 0)
     throw CLI::ValidationError("--check-share",
                                "found 0, but the proof of --policy risk is made on that share");
 }
 
-int calibrate(const CalibrateArguments& a) {
+namespace {
+
+int calibrateUnlessStopped(const CalibrateArguments& a) {
   Subject subject = loadSubject(a.model, a.data);
-  const Demand demand = demandOf(a);
-  namingTheModel(a.model, [&] { checkDemand(demand, subject.costs); });
+  Calibration found;
+  found.demand = demandOf(a);
+  found.costs = subject.costs;
+  namingTheModel(a.model, [&] { checkDemand(found.demand, subject.costs); });
   const std::vector<graph::ExitRule> rules = rulesOf(a, subject);
   const double checkShare =
-      a.checkShare.value_or(demand.policy == Policy::risk || rules.size() > 1 ? kUsualCheckShare : 0);
+      a.checkShare.value_or(found.demand.policy == Policy::risk || rules.size() > 1 ? kUsualCheckShare : 0);
   if (!(checkShare >= 0 && checkShare < 100))
     throw Error(text("--check-share: found ", checkShare, ", expected a percentage from 0 to below 100"));
   if (a.heldOut < 0) throw Error(text("--held-out: found ", a.heldOut, ", expected 1 or more images"));
-  const std::vector<AttackForm> forms = attackForms(a, subject.exitCount());
+  if (a.evaluator.limit < 0)
+    throw Error(text("--limit: found ", a.evaluator.limit, ", expected 1 or more images"));
+  const std::vector<Attack> attacks = judgingAttacks(a, subject);
   const std::string output = a.output.empty() ? a.model : a.output;
   checkWritable(a.json);
   checkWritable(output);
@@ -186,43 +322,58 @@ int calibrate(const CalibrateArguments& a) {
   const ImageSet images = heldOutPart(all, heldOut.count, heldOut.seed);
   const int64_t limit = a.evaluator.limit > 0 ? std::min(a.evaluator.limit, images.count) : images.count;
   const Parts parts = partsOf(limit, checkShare, a.evaluator.seed);
-  if (demand.policy == Policy::risk) checkEnoughToProve(demand, static_cast<int64_t>(parts.checking.size()));
+  if (found.demand.policy == Policy::risk)
+    checkEnoughToProve(found.demand, static_cast<int64_t>(parts.checking.size()));
 
-  const std::vector<ScoreTable> scores = collect(a, subject, images, forms);
-  const CalibrationTables choosing = asTables(select(scores, parts.choosing));
-  const CalibrationTables checking =
-      parts.checking.empty() ? CalibrationTables{} : asTables(select(scores, parts.checking));
-  Calibration calibration;
-  calibration.demand = demand;
-  calibration.costs = subject.costs;
-  calibration.isAttacked = !forms.empty();
-  if (demand.policy == Policy::risk) {
-    calibration.proof = chooseWithProof(demand, rules, choosing.clean, checking.clean, subject.costs);
-    calibration.choice = calibration.proof->choice;
+  const Viewer choosing(a, subject, images.select(parts.choosing), "choosing");
+  const Viewer checking(a, subject, images.select(parts.checking), "checking");
+  const bool isChecked = !parts.checking.empty();
+  Look look;
+  if (choosesByAttack(found.demand.policy)) {
+    look = chooseByAttack(choosing, rules, attacks, a.rounds.value_or(kUsualRounds), found);
+    found.choosing = viewOf(found.choice, look.tables(), look.staticPoint, subject.costs);
+    if (isChecked) look = checking.look(attacks, found.choice.rule);
   } else {
-    calibration.choice = chooseRule(demand, rules, choosing, subject.costs, staticNet(choosing));
+    const CalibrationTables clean{choosing.clean(), {}};
+    std::optional<ScoreTable> proving;
+    if (found.demand.policy == Policy::risk) proving = checking.clean();
+    chooseByClean(clean.clean, proving, rules, found);
+    found.choosing = viewOf(found.choice, clean, staticNet(clean), subject.costs);
+    look = (isChecked ? checking : choosing).look(attacks, found.choice.rule);
   }
-  calibration.choosing = viewOf(calibration.choice, choosing, subject.costs);
-  if (!parts.checking.empty()) calibration.checking = viewOf(calibration.choice, checking, subject.costs);
+  CalibrationView& seen = isChecked ? found.checking.emplace() : found.choosing;
+  seen = viewOf(found.choice, look.tables(), look.staticPoint, subject.costs);
 
-  const graph::ExitRule& rule = calibration.choice.rule;
-  const Report report =
-      makeReport(subject, rule, parts.checking.empty() ? scores : select(scores, parts.checking), forms);
-  print(a, subject, rule, report, "held-out");
-  std::printf("%s", toTable(calibration).c_str());
+  const graph::ExitRule& rule = found.choice.rule;
+  const ImageSet& honest = isChecked ? checking.images : choosing.images;
+  const Evaluation evaluation =
+      evaluationOf(subject, "held-out", a.evaluator.seed, rule, honest, look.attacks, look.scores);
+  std::printf("%s: %lld held-out images of %s\n%s\n%s%s", a.model.c_str(),
+              static_cast<long long>(evaluation.imageCount), subject.source.name.c_str(),
+              describe(rule).c_str(), toTable(evaluation).c_str(), toTable(found).c_str());
   if (!a.json.empty()) {
-    nlohmann::json json = resultJson(a, subject, rule, report, "held-out");
-    json["calibration"] = toJson(calibration);
+    nlohmann::json json = toJson(evaluation);
+    json["calibration"] = toJson(found);
     graph::writeFileAtomically(a.json, json.dump(2) + "\n");
   }
   graph::eraseResults(subject.model);  // measured with the old rule
   graph::Metadata metadata;
   metadata.rule = rule;
   metadata.rule->scores = subject.scoresInFile;
-  metadata.calibration = toMetadata(calibration);
+  metadata.calibration = toMetadata(found);
   graph::writeMetadata(subject.model, metadata);
   graph::saveModel(subject.model, output);
   return 0;
+}
+
+}  // namespace
+
+int calibrate(const CalibrateArguments& arguments) {
+  try {
+    return calibrateUnlessStopped(arguments);
+  } catch (const Stopped&) {
+    return kStoppedExitCode;
+  }
 }
 
 }  // namespace rdi::train

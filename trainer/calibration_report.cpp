@@ -78,19 +78,20 @@ nlohmann::json proofJson(const ProvenChoice& proof) {
   return {{"images", proof.images}, {"lost", proof.lost}, {"allowed", proof.allowed}, {"part", proof.part}};
 }
 
-nlohmann::json viewJson(const Calibration& calibration, const CalibrationView& view) {
+nlohmann::json viewJson(const CalibrationView& view) {
   return {{"images", view.images},
-          {"static", pointJson(view.staticNet, calibration.isAttacked)},
-          {"chosen", pointJson(view.chosen, calibration.isAttacked)}};
+          {"static", pointJson(view.staticNet, view.isAttacked)},
+          {"chosen", pointJson(view.chosen, view.isAttacked)}};
 }
 
 }  // namespace
 
-CalibrationView viewOf(const Choice& choice, const CalibrationTables& tables,
+CalibrationView viewOf(const Choice& choice, const CalibrationTables& tables, const RulePoint& staticPoint,
                        const std::vector<graph::ExitCost>& costs) {
   CalibrationView view;
   view.images = tables.clean.count;
-  view.staticNet = staticNet(tables);
+  view.isAttacked = !tables.attacked.empty();
+  view.staticNet = staticPoint;
   const auto look = [&](const graph::ExitRule& rule, const auto& use) {
     std::vector<Decisions> attacked;
     for (const ScoreTable& table : tables.attacked) attacked.push_back(decisionsOf(table, rule));
@@ -140,7 +141,7 @@ std::string describe(const AttackRound& round) {
 std::string toTable(const Calibration& calibration) {
   const CalibrationView& view = calibration.honest();
   std::string table = text("policy ", nameOf(calibration.demand.policy), ": ",
-                           describe(calibration.demand, calibration.isAttacked), "\n");
+                           describe(calibration.demand, calibration.choosing.isAttacked), "\n");
   table +=
       calibration.checking
           ? text("chosen on ", calibration.choosing.images, " images; the figures are of ", view.images,
@@ -148,16 +149,16 @@ std::string toTable(const Calibration& calibration) {
           : text("the figures are of the ", view.images,
                  " images that the rule was chosen on, and flatter it (--check-share keeps some aside)\n");
   table += "  " + nameOfRule("criterion", "fusion", "patience") + right("cost, %", kWidth) +
-           right("right, %", kWidth) + (calibration.isAttacked ? right("attacked", kWidth) : "") + "\n";
-  table += "  " + left("static net", 35) + cells(view.staticNet, calibration.isAttacked) + "\n";
+           right("right, %", kWidth) + (view.isAttacked ? right("attacked", kWidth) : "") + "\n";
+  table += "  " + left("static net", 35) + cells(view.staticNet, view.isAttacked) + "\n";
   for (size_t i = 0; i < calibration.choice.tried.size(); ++i) {
     const graph::ExitRule& rule = calibration.choice.tried[i].rule;
     const bool chosen = isChosen(rule, calibration.choice);
     table += (chosen ? "* " : "  ") +
              nameOfRule(graph::nameOf(rule.criterion), graph::nameOf(rule.fusion), text(rule.patience)) +
-             cells(chosen ? view.chosen : view.tried[i], calibration.isAttacked) + "\n";
+             cells(chosen ? view.chosen : view.tried[i], view.isAttacked) + "\n";
   }
-  if (calibration.attackFollows && calibration.choice.tried.size() > 1)
+  if (!calibration.rounds.empty() && calibration.choice.tried.size() > 1)
     table += "  (attacked: by the attack on the chosen rule; the others would face one of their own)\n";
   for (size_t r = 0; r < calibration.rounds.size(); ++r) {
     const AttackRound& round = calibration.rounds[r];
@@ -175,15 +176,14 @@ std::string toTable(const Calibration& calibration) {
 
 nlohmann::json toMetadata(const Calibration& calibration) {
   nlohmann::json json = demandJson(calibration.demand);
-  json["chosen_on"] = viewJson(calibration, calibration.choosing);
-  if (calibration.checking) json["checked_on"] = viewJson(calibration, *calibration.checking);
+  json["chosen_on"] = viewJson(calibration.choosing);
+  if (calibration.checking) json["checked_on"] = viewJson(*calibration.checking);
   json["rules_tried"] = calibration.choice.tried.size();
   if (calibration.proof) json["proof"] = proofJson(*calibration.proof);
   return json;
 }
 
 nlohmann::json toJson(const Calibration& calibration) {
-  const bool isAttacked = calibration.isAttacked;
   nlohmann::json json = toMetadata(calibration);
   json["rule"] = ruleJson(calibration.choice.rule);
   json["rule"]["thresholds"] = thresholdsJson(calibration.choice.rule.thresholds);
@@ -192,14 +192,16 @@ nlohmann::json toJson(const Calibration& calibration) {
     const TriedRule& rule = calibration.choice.tried[i];
     nlohmann::json one = ruleJson(rule.rule);
     one["thresholds"] = thresholdsJson(rule.rule.thresholds);
-    one["chosen_on"] = pointJson(calibration.choosing.tried[i], isAttacked);
-    if (calibration.checking) one["checked_on"] = pointJson(calibration.checking->tried[i], isAttacked);
+    one["chosen_on"] = pointJson(calibration.choosing.tried[i], calibration.choosing.isAttacked);
+    if (calibration.checking)
+      one["checked_on"] = pointJson(calibration.checking->tried[i], calibration.checking->isAttacked);
     nlohmann::json frontier = nlohmann::json::array();
     for (size_t p = 0; p < rule.frontier.size(); ++p) {
       nlohmann::json point = {{"thresholds", thresholdsJson(rule.frontier[p].thresholds)}};
-      point["chosen_on"] = pointJson(calibration.choosing.frontiers[i][p], isAttacked);
+      point["chosen_on"] = pointJson(calibration.choosing.frontiers[i][p], calibration.choosing.isAttacked);
       if (calibration.checking)
-        point["checked_on"] = pointJson(calibration.checking->frontiers[i][p], isAttacked);
+        point["checked_on"] =
+            pointJson(calibration.checking->frontiers[i][p], calibration.checking->isAttacked);
       frontier.push_back(point);
     }
     one["frontier"] = frontier;

@@ -16,10 +16,12 @@
 namespace rdi::train {
 
 /// What a calibration found out on one set of images. Each frontier belongs to the tried rule of the same
-/// place.
+/// place. Attacks that follow the rule were made for the chosen one: the others would face one of their own.
 struct CalibrationView {
   int64_t images = 0;
-  RulePoint staticNet, chosen;
+  bool isAttacked = false;  // else attacked accuracies are clean ones
+  RulePoint staticNet;      // attacked by who knows that all take the main exit
+  RulePoint chosen;
   std::vector<RulePoint> tried;
   std::vector<std::vector<RulePoint>> frontiers;
 };
@@ -29,8 +31,6 @@ struct Calibration {
   Demand demand;
   std::vector<graph::ExitCost> costs;
   Choice choice;
-  bool isAttacked = false;
-  bool attackFollows = false;               // the attacked figures are of the attack on the chosen rule
   CalibrationView choosing;                 // the images that chose the rule
   std::optional<CalibrationView> checking;  // images that had no part in it
   std::vector<AttackRound> rounds;          // empty when no attack follows the rule
@@ -42,7 +42,7 @@ struct Calibration {
 };
 
 /// The view of the choice that these images, clean and attacked, give.
-CalibrationView viewOf(const Choice& choice, const CalibrationTables& tables,
+CalibrationView viewOf(const Choice& choice, const CalibrationTables& tables, const RulePoint& staticPoint,
                        const std::vector<graph::ExitCost>& costs);
 
 /// "at most 0.2 points below the static net": what was asked.

@@ -46,10 +46,29 @@ int runProgram(CLI::App& app, const std::string& program, int argc, char** argv,
   return runMain(program, body);
 }
 
+CLI::Validator fraction() {
+  return CLI::Validator(
+      [](std::string& number) {
+        const size_t slash = number.find('/');
+        if (slash == std::string::npos) return std::string();
+        double above = 0, below = 0;
+        if (!CLI::detail::lexical_cast(number.substr(0, slash), above) ||
+            !CLI::detail::lexical_cast(number.substr(slash + 1), below) || below == 0)
+          return number + " is neither a number nor a fraction such as 8/255";
+        char digits[32];
+        std::snprintf(digits, sizeof digits, "%.17g", above / below);
+        number = digits;
+        return std::string();
+      },
+      "");
+}
+
 void addAttackOptions(CLI::App& app, AttackOptions& options, const std::string& stepsName) {
-  app.add_option("--epsilon", options.epsilon, "Radius of the attack, in [0,1] pixel units")
+  app.add_option("--epsilon", options.epsilon, "Radius of the attack, in [0,1] pixel units, e.g. 8/255")
+      ->transform(fraction())
       ->capture_default_str();
-  app.add_option("--step-size", options.stepSize, "Step of the attack, in [0,1] pixel units")
+  app.add_option("--step-size", options.stepSize, "Step of the attack, in [0,1] pixel units, e.g. 2/255")
+      ->transform(fraction())
       ->capture_default_str();
   app.add_option(stepsName, options.steps, "Gradient steps of the attack")->capture_default_str();
   app.add_option("--restarts", options.restarts, "Attack so often and keep the worst")->capture_default_str();

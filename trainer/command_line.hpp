@@ -16,6 +16,9 @@ namespace rdi::train {
 int runProgram(CLI::App& app, const std::string& program, int argc, char** argv,
                const std::function<int()>& body);
 
+/// Lets an option for a number be written as a fraction: 8/255.
+CLI::Validator fraction();
+
 /// --epsilon, --step-size, --steps under the given names, and the rest of what an attack can be told.
 void addAttackOptions(CLI::App& app, AttackOptions& options, const std::string& stepsName);
 

@@ -10,6 +10,8 @@ namespace rdi::train {
 /// rdi-evaluate MODEL: accuracy, exits and cost, clean and attacked.
 struct EvaluateArguments : Request {
   std::vector<float> thresholds;  // instead of those in the file
+  std::string exit;               // everybody leaves there, instead of by thresholds
+  std::string output;             // folder for all that is found
   bool write = false;
 };
 void declareEvaluate(CLI::App& app, EvaluateArguments& arguments);

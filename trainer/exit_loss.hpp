@@ -8,29 +8,39 @@
 #include <functional>
 #include <vector>
 
+#include "graph/exit_rule.hpp"
+#include "trainer/attack_options.hpp"
 #include "trainer/graph_module.hpp"
+#include "trainer/surrogate_loss.hpp"
 
 namespace rdi::train {
 
-/// What an attack climbs: a loss for each image from the scores of the exits. All that makes an attack
-/// multi-exit.
-struct ExitLoss {
-  /// Losses (N) from scores (each N x classes; only those in `exits` are defined) and labels (N).
-  std::function<torch::Tensor(const std::vector<torch::Tensor>& scores, const torch::Tensor& labels)>
-      perImage;
-  ExitSet exits = kAllExits;  // those it reads
+/// What an attack wants: all that makes an attack multi-exit. Scores are one N x C tensor an exit; only those
+/// in `exits` are defined.
+struct Goal {
+  using Function = std::function<torch::Tensor(const std::vector<torch::Tensor>& scores, const Aim& aim)>;
+
+  Function loss;              // losses (N) to climb
+  ExitSet exits = kAllExits;  // those the loss reads
+  Function reached;      // N, int64: how far it got, what Keep::best compares first; absent: the loss alone
+  int64_t most = 1;      // of `reached`: such an image is done
+  double exitCount = 1;  // losses summed up in `loss`, for StepRule::wrm
 };
 
-/// Cross-entropy of exit k (0-based).
-ExitLoss singleExit(size_t k);
+/// l_k of one exit (0-based), of the mean over exits, of their sum (what max-average selects by), of the exit
+/// in aim.exit. Answers are the exits' own scores.
+Goal singleExit(size_t k, Surrogate surrogate = Surrogate::crossEntropy);
+Goal averageOfExits(Surrogate surrogate = Surrogate::crossEntropy);
+Goal sumOfExits(Surrogate surrogate = Surrogate::crossEntropy);
+Goal ownExit(Surrogate surrogate = Surrogate::crossEntropy);
 
-/// Mean of the cross-entropies of all exits.
-ExitLoss averageOfExits();
+/// The goal of any form but max-average against a net that leaves by `rule`: answers are those after fusion,
+/// `reached` is 1 where the rule's answer is wrong or, for a slowdown, the exit taken. `generator` draws what
+/// the form draws for a batch.
+Goal goalOf(const AttackForm& form, const AttackOptions& options, const graph::ExitRule& rule,
+            size_t exitCount, torch::Generator& generator);
 
-/// Sum of the cross-entropies of all exits: what the max-average attack selects by.
-ExitLoss sumOfExits();
-
-/// Cross-entropy of the exit drawn for each image: `drawn` (N, int64) holds 0-based exits.
-ExitLoss ownExit(const torch::Tensor& drawn);
+/// sumOfExits after fusion, for max-average against such a net.
+Goal sumUnderRule(const AttackOptions& options, const graph::ExitRule& rule);
 
 }  // namespace rdi::train

@@ -29,28 +29,19 @@ std::string group(const std::vector<double>& shares) {
   return result;
 }
 
-}  // namespace
-
-size_t Report::worst() const {
-  size_t result = rows.size() > 1 ? 1 : 0;
-  for (size_t i = 1; i < rows.size(); ++i)
-    if (rows[i].outcome.accuracy < rows[result].outcome.accuracy) result = i;
+// Index of the attack with the lowest accuracy; 0 when nothing was attacked.
+size_t worstOf(const Evaluation& report) {
+  size_t result = report.rows.size() > 1 ? 1 : 0;
+  for (size_t i = 1; i < report.rows.size(); ++i)
+    if (report.rows[i].outcome.accuracy < report.rows[result].outcome.accuracy) result = i;
   return result;
 }
 
-double Report::unionAccuracy() const {
-  if (rows.size() < 2) return 1;
-  const size_t count = rows[1].outcome.right.size();
-  size_t right = 0;
-  for (size_t i = 0; i < count; ++i)
-    right +=
-        std::all_of(rows.begin() + 1, rows.end(), [i](const ReportRow& row) { return row.outcome.right[i]; });
-  return static_cast<double>(right) / static_cast<double>(count);
-}
+}  // namespace
 
-std::string toTable(const Report& report) {
+std::string toTable(const Evaluation& report) {
   size_t nameWidth = 6;
-  for (const ReportRow& row : report.rows) nameWidth = std::max(nameWidth, row.name.size());
+  for (const EvaluationRow& row : report.rows) nameWidth = std::max(nameWidth, row.name.size());
   const size_t groupWidth = kWidth * report.costs.size();
   const auto name = [&](const std::string& content) {
     return content + std::string(nameWidth - content.size(), ' ');
@@ -62,22 +53,22 @@ std::string toTable(const Report& report) {
                       cell("right if forced, %", groupWidth) + " |" + cell("cost, %", 2 * kWidth) + "\n";
   table += name("images") + cell("right, %", 10) + " |" + exits + " |" + exits + " |" + cell("paid", kWidth) +
            cell("paper", kWidth) + "\n";
-  for (const ReportRow& row : report.rows)
+  for (const EvaluationRow& row : report.rows)
     table += name(row.name) + cell(inPercent(row.outcome.accuracy), 10) + " |" + group(row.outcome.shares) +
              " |" + group(row.outcome.accuracyForced) + " |" +
              cell(inPercent(graph::paidFraction(report.costs, row.outcome.shares)), kWidth) +
              cell(inPercent(graph::paperFraction(report.costs, row.outcome.shares)), kWidth) + "\n";
   if (report.rows.size() > 1) {
-    const ReportRow& worst = report.rows[report.worst()];
+    const EvaluationRow& worst = report.rows[worstOf(report)];
     table += "worst attack: " + worst.name + ", " + inPercent(worst.outcome.accuracy) +
              " % right; right under every attack: " + inPercent(report.unionAccuracy()) + " %\n";
   }
   return table;
 }
 
-nlohmann::json toJson(const Report& report) {
+nlohmann::json toJson(const Evaluation& report) {
   nlohmann::json rows = nlohmann::json::array();
-  for (const ReportRow& row : report.rows) {
+  for (const EvaluationRow& row : report.rows) {
     const RuleOutcome& outcome = row.outcome;
     nlohmann::json leaving = nlohmann::json::array();
     for (double share : outcome.accuracyLeaving)
@@ -94,8 +85,8 @@ nlohmann::json toJson(const Report& report) {
   for (const graph::ExitCost& cost : report.costs) exits.push_back(cost.exit);
   nlohmann::json json = {{"exits", exits}, {"rows", rows}};
   if (report.rows.size() > 1) {
-    json["worst_attack"] = report.rows[report.worst()].name;
-    json["worst_accuracy"] = report.rows[report.worst()].outcome.accuracy;
+    json["worst_attack"] = report.rows[worstOf(report)].name;
+    json["worst_accuracy"] = report.rows[worstOf(report)].outcome.accuracy;
     json["union_accuracy"] = report.unionAccuracy();
   }
   return json;

@@ -3,8 +3,8 @@
 
 #include "trainer/request.hpp"
 
-#include <chrono>
-#include <cstdio>
+#include <algorithm>
+#include <cmath>
 
 #include "graph/error.hpp"
 #include "trainer/command_line.hpp"
@@ -13,34 +13,112 @@
 namespace rdi::train {
 namespace {
 
-AttackOptions attackOptions(const Request& a) {
-  AttackOptions options = a.attackOptions;
-  if (a.attack == "fgsm") {
-    options.steps = 1;
-    options.stepSize = options.epsilon;
+// Of the images that were attacked; the others count as wrong.
+RuleOutcome outcomeOf(const AttackedScores& scores, const graph::ExitRule& rule) {
+  const ScoreTable& all = scores.table;
+  ScoreTable part = all;
+  part.values.clear();
+  part.labels.clear();
+  part.count = 0;
+  for (int64_t i = 0; i < all.count; ++i) {
+    if (scores.attacked[static_cast<size_t>(i)] == 0) continue;
+    part.values.insert(part.values.end(), all.scores(i, 0),
+                       all.scores(i, 0) + all.exitCount * all.classCount);
+    part.labels.push_back(all.labels[static_cast<size_t>(i)]);
+    ++part.count;
   }
-  return options;
+  if (part.count == all.count) return applyRule(all, rule);
+  RuleOutcome whole = applyRule(all, rule);
+  const std::vector<bool> right = whole.right;
+  if (part.count > 0) {
+    whole = applyRule(part, rule);
+    const RuleOutcome everywhere = applyRule(all, rule);
+    whole.taken = everywhere.taken;
+    whole.answers = everywhere.answers;
+  }
+  whole.right.assign(right.size(), false);
+  size_t count = 0;
+  for (size_t i = 0; i < right.size(); ++i) {
+    whole.right[i] = scores.attacked[i] != 0 && right[i];
+    count += whole.right[i];
+  }
+  whole.accuracy = static_cast<double>(count) / static_cast<double>(all.count);
+  return whole;
 }
 
-std::string describeAttack(const Request& a) {
-  const AttackOptions options = attackOptions(a);
-  return text(a.attack, " in l-infinity, epsilon ", options.epsilon, ", step ", options.stepSize, ", ",
-              options.steps, " steps, ", options.randomStart ? "random" : "no random", " start, ",
-              options.restarts, " run(s)");
+std::vector<PictureSample> picturesOf(const Evaluation& evaluation, const ImageSet& shape,
+                                      const std::vector<AttackedScores>& scores) {
+  std::vector<PictureSample> pictures;
+  const int64_t size = shape.imageSize();
+  const int64_t count = static_cast<int64_t>(scores[0].firstImages.size()) / std::max<int64_t>(size, 1);
+  for (int64_t i = 0; i < count; ++i) {
+    PictureSample sample;
+    sample.image = i;
+    sample.label = scores[0].table.labels[static_cast<size_t>(i)];
+    sample.channels = shape.channels;
+    sample.height = shape.height;
+    sample.width = shape.width;
+    for (size_t row = 0; row < evaluation.rows.size(); ++row) {
+      if (scores[row].attacked[static_cast<size_t>(i)] == 0 ||
+          static_cast<int64_t>(scores[row].firstImages.size()) < (i + 1) * size)
+        continue;
+      PictureSample::View view;
+      view.row = evaluation.rows[row].name;
+      for (int64_t p = i * size; p < (i + 1) * size; ++p)
+        view.pixels.push_back(
+            static_cast<uint8_t>(std::lround(scores[row].firstImages[static_cast<size_t>(p)] * 255)));
+      view.exit = evaluation.rows[row].outcome.taken[static_cast<size_t>(i)];
+      view.answer = evaluation.rows[row].outcome.answers[static_cast<size_t>(i)];
+      sample.views.push_back(std::move(view));
+    }
+    pictures.push_back(std::move(sample));
+  }
+  return pictures;
 }
 
 }  // namespace
 
 void declareRequest(CLI::App& app, Request& a) {
-  app.add_option("MODEL", a.model, "Multi-exit ONNX file");
+  AttackOptions& options = a.attacks.options;
+  options.epsilon = options.stepSize = options.steps = -1;
+  app.add_option("MODEL", a.model, "Multi-exit ONNX file; a single-exit one is a baseline");
   app.add_option("--data", a.data, knownData());
-  app.add_option("--attack", a.attack, "none, pgd or fgsm (one step as long as the radius)")
-      ->check(CLI::IsMember({"none", "pgd", "fgsm"}));
+  app.add_option("--suite", a.suite,
+                 "fast: a first look; paper: PGD in all K+3 forms; full: those, and every attack that knows "
+                 "the rule")
+      ->check(CLI::IsMember({"fast", "paper", "full"}));
+  app.add_option("--attack", a.attack,
+                 "Attacks, by commas: none, pgd, fgsm, fgsm-unprojected, wrm, cw, apgd-ce, apgd-dlr, apgd-t, "
+                 "square")
+      ->delimiter(',');
+  app.add_option("--attack-loss", a.attackLoss,
+                 "Whose loss they climb, by commas: single:K, main, average (default), max-average, random, "
+                 "own, routed, soft-routed, slowdown-uniform, slowdown-hinge, slowdown-depth, or all: each "
+                 "single one and the average")
+      ->delimiter(',');
   app.add_option(
-      "--attack-loss", a.attackLoss,
-      "Whose loss the attack climbs: average (default), single:K, main, own, max-average, or all: each "
-      "single one and the average");
-  addAttackOptions(app, a.attackOptions, "--steps");
+         "--epsilon", options.epsilon,
+         "Radius, in [0,1] pixel units, e.g. 8/255; usual: MNIST 0.3, Fashion-MNIST 0.1, others 8/255")
+      ->transform(fraction());
+  app.add_option("--step-size", options.stepSize,
+                 "Step of PGD, likewise; usual: 0.01, others 2/255, in proportion to the radius")
+      ->transform(fraction());
+  app.add_option("--steps", options.steps,
+                 "Gradient steps; usual: PGD 40 for the MNISTs, else 20; APGD 50 (suite fast 20), WRM 15");
+  app.add_option("--queries", a.attacks.queries, "Queries of Square an image")->capture_default_str();
+  app.add_option("--restarts", options.restarts, "Attack so often and keep the worst")->capture_default_str();
+  app.add_option_function<std::string>(
+         "--norm", [&options](const std::string& name) { options.norm = normFromName(name); },
+         "Of the ball: linf (default) or l2")
+      ->check(CLI::IsMember({"linf", "l2"}));
+  app.add_option_function<std::string>(
+         "--surrogate", [&options](const std::string& name) { options.surrogate = surrogateFromName(name); },
+         "What pgd climbs at an exit: ce (default), margin, dlr or targeted-dlr")
+      ->check(CLI::IsMember({"ce", "margin", "dlr", "targeted-dlr"}));
+  app.add_option("--temperature", options.temperature, "Of soft routing, in the criterion's unit")
+      ->capture_default_str();
+  app.add_option("--random-start", options.randomStart, "Start at a random point of the ball (true or false)")
+      ->capture_default_str();
   app.add_option("--limit", a.evaluator.limit, "Look at so many images only; 0 = all")->capture_default_str();
   app.add_option("--batch-size", a.evaluator.batchSize, "Images at a time")->capture_default_str();
   app.add_option("--seed", a.evaluator.seed, "Seed of the attacks' random starts")->capture_default_str();
@@ -52,80 +130,97 @@ void declareRequest(CLI::App& app, Request& a) {
 void checkRequest(Request& a) {
   if (a.model.empty()) throw CLI::RequiredError("MODEL");
   if (a.data.empty()) throw CLI::RequiredError("--data");
-  // Whoever says which loss an attack climbs wants to attack.
-  if (a.attack.empty()) a.attack = a.attackLoss.empty() ? "none" : "pgd";
-  if (a.attackLoss.empty()) a.attackLoss = "average";
-}
-
-std::vector<AttackForm> attackForms(const Request& a, size_t exitCount) {
-  std::vector<AttackForm> forms;
-  if (a.attack == "none") return forms;
-  if (a.attackLoss != "all") return {attackFormFromName(a.attackLoss, exitCount)};
-  for (size_t k = 0; k < exitCount; ++k) forms.push_back({AttackForm::Kind::single, k});
-  if (exitCount > 1) forms.push_back({AttackForm::Kind::average, 0});
-  return forms;
-}
-
-// Scores of the clean images, then of each attack; the progress line counts all of them.
-std::vector<ScoreTable> collect(const Request& a, const Subject& subject, const ImageSet& images,
-                                const std::vector<AttackForm>& forms) {
-  EvaluatorOptions options = a.evaluator;
-  options.modelName = a.model;
-  Evaluator evaluator(subject.model, images, options);
-  ProgressLine line;
-  std::vector<ScoreTable> tables = {evaluator.scores({}, attackOptions(a))};
-  // Clean scores are cheap: the time left is reckoned from the attacks alone.
-  const auto start = std::chrono::steady_clock::now();
-  const int64_t total = evaluator.imageCount() * static_cast<int64_t>(forms.size());
-  for (size_t f = 0; f < forms.size(); ++f) {
-    const int64_t before = evaluator.imageCount() * static_cast<int64_t>(f);
-    tables.push_back(evaluator.scores(forms[f], attackOptions(a), [&](int64_t done) {
-      const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-      const double rate = static_cast<double>(before + done) / seconds;
-      char speed[32];
-      std::snprintf(speed, sizeof speed, "%.0f", rate);
-      line.show(text("attack ", f + 1, "/", forms.size(), " (", forms[f].name(subject.exitCount()), ")  ",
-                     done, "/", evaluator.imageCount(), " images  ", speed, " images/s  ",
-                     clockTime(static_cast<double>(total - before - done) / rate), " left"));
-    }));
+  for (const std::string& method : a.attack) {
+    const std::vector<std::string> known = attackMethods();
+    if (method != "none" && std::find(known.begin(), known.end(), method) == known.end())
+      throw CLI::ValidationError("--attack", method + " is not known; --help lists those that are");
+    if (method == "none" && a.attack.size() > 1)
+      throw CLI::ValidationError("--attack", "none does not go with others");
   }
+  // Whoever says which loss an attack climbs wants to attack.
+  if (a.attack.empty() && !a.attackLoss.empty()) a.attack = {"pgd"};
+  if (a.attackLoss.empty()) a.attackLoss = {"average"};
+}
+
+std::vector<Attack> attacksOf(const Request& a, const Subject& subject) {
+  const size_t exits = subject.exitCount();
+  const bool stepsAsked = a.attacks.options.steps >= 0;
+  const AttackRequest request = usualAttack(subject.source.name, a.attacks);
+  checkAttackOptions(request.options);
+  if (request.queries < 1) throw Error(text("--queries: found ", request.queries, ", expected 1 or more"));
+  std::vector<Attack> attacks;
+  if (!a.suite.empty()) attacks = attackSuite(a.suite, request, stepsAsked, exits);
+  std::vector<AttackForm> forms;
+  for (const std::string& name : a.attackLoss) {
+    if (name != "all") {
+      forms.push_back(attackFormFromName(name, exits));
+      continue;
+    }
+    for (size_t k = 0; k < exits; ++k) forms.push_back({AttackForm::Kind::single, k});
+    if (exits > 1) forms.push_back({AttackForm::Kind::average, 0});
+  }
+  for (const std::string& method : a.attack)
+    for (const AttackForm& form : forms) {
+      if (method == "none") continue;
+      const Attack attack = attackOf(method, form, request, stepsAsked, exits);
+      const auto isSame = [&](const Attack& other) { return other.name == attack.name; };
+      if (std::none_of(attacks.begin(), attacks.end(), isSame)) attacks.push_back(attack);
+    }
+  return attacks;
+}
+
+std::optional<std::vector<AttackedScores>> runAttacks(const Request& a, Evaluator& evaluator,
+                                                      const std::vector<Attack>& attacks,
+                                                      const graph::ExitRule& rule) {
+  catchStopSignals();
+  ProgressLine line;
+  EvaluatorHooks hooks;
+  hooks.stop = stopRequested;
+  hooks.progress = [&](const Attack& attack, int64_t images, double secondsLeft) {
+    line.show(text(images, "/", evaluator.imageCount(), " images, ", attack.name, ", ",
+                   clockTime(secondsLeft), " left"));
+  };
+  auto scores = evaluator.run(attacks, rule, hooks);
   line.finish();
-  return tables;
+  if (!scores && a.evaluator.folder.empty())
+    std::fprintf(stderr, "rdi-evaluate: stopped; with %s FOLDER it could go on from here\n",
+                 a.folderOption.c_str());
+  if (!scores && !a.evaluator.folder.empty())
+    std::fprintf(stderr, "rdi-evaluate: stopped; results so far are in %s, run the same command to go on\n",
+                 a.evaluator.folder.c_str());
+  return scores;
 }
 
-Report makeReport(const Subject& subject, const graph::ExitRule& rule, const std::vector<ScoreTable>& tables,
-                  const std::vector<AttackForm>& forms) {
-  Report report;
-  report.costs = subject.costs;
-  for (size_t t = 0; t < tables.size(); ++t)
-    report.rows.push_back(
-        {t == 0 ? "clean" : forms[t - 1].name(subject.exitCount()), applyRule(tables[t], rule)});
-  return report;
-}
-
-void print(const Request& a, const Subject& subject, const graph::ExitRule& rule, const Report& report,
-           const char* set) {
-  const size_t images = report.rows[0].outcome.right.size();
-  std::printf("%s: %zu %s images of %s\n", a.model.c_str(), images, set, subject.source.name.c_str());
-  std::printf("%s\n", describe(rule).c_str());
-  if (report.rows.size() > 1) std::printf("%s\n", describeAttack(a).c_str());
-  std::printf("%s", toTable(report).c_str());
-}
-
-nlohmann::json resultJson(const Request& a, const Subject& subject, const graph::ExitRule& rule,
-                          const Report& report, const char* set) {
-  nlohmann::json json = toJson(report);
-  json["data"] = subject.source.name;
-  json["set"] = set;
-  json["image_count"] = report.rows[0].outcome.right.size();
-  nlohmann::json thresholds = nlohmann::json::array();
-  for (float threshold : rule.thresholds) thresholds.push_back(text(threshold));
-  json["thresholds"] = thresholds;
-  json["criterion"] = graph::nameOf(rule.criterion);
-  json["fusion"] = graph::nameOf(rule.fusion);
-  json["patience"] = rule.patience;
-  if (report.rows.size() > 1) json["attack"] = describeAttack(a);
-  return json;
+Evaluation evaluationOf(const Subject& subject, const std::string& set, uint64_t seed,
+                        const graph::ExitRule& rule, const ImageSet& images,
+                        const std::vector<Attack>& attacks, const std::vector<AttackedScores>& scores) {
+  Evaluation result;
+  result.model = subject.file;
+  result.data = subject.source.name;
+  result.set = set;
+  result.classNames = subject.source.classNames;
+  result.imageCount = scores[0].table.count;
+  result.seed = seed;
+  result.rule = rule;
+  result.costs = subject.costs;
+  for (size_t row = 0; row < scores.size(); ++row) {
+    EvaluationRow found;
+    found.name = "clean";
+    if (row > 0) {
+      const Attack& attack = attacks[row - 1];
+      found.name = attack.name;
+      found.family = attack.family;
+      found.settings = attack.settings(subject.exitCount());
+      found.inBall = attack.inBall;
+      found.onlySurvivors = attack.onlySurvivors;
+    }
+    found.attacked = std::count(scores[row].attacked.begin(), scores[row].attacked.end(), 1);
+    found.seconds = scores[row].seconds;
+    found.outcome = outcomeOf(scores[row], rule);
+    result.rows.push_back(std::move(found));
+  }
+  result.pictures = picturesOf(result, images, scores);
+  return result;
 }
 
 }  // namespace rdi::train

@@ -4,12 +4,13 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
-#include "trainer/attack_options.hpp"
+#include "trainer/attack_plan.hpp"
+#include "trainer/evaluation.hpp"
 #include "trainer/evaluator.hpp"
-#include "trainer/report.hpp"
 #include "trainer/subject.hpp"
 
 namespace rdi::train {
@@ -17,28 +18,30 @@ namespace rdi::train {
 /// What every command of rdi-evaluate that runs a model is told.
 struct Request {
   std::string model, data;
-  std::string attack, attackLoss;
-  AttackOptions attackOptions;
+  std::string suite;                    // fast, paper, full; empty = none
+  std::vector<std::string> attack;      // methods
+  std::vector<std::string> attackLoss;  // forms
+  AttackRequest attacks;
   EvaluatorOptions evaluator;
   std::string json;
+  std::string folderOption = "--output";  // names evaluator.folder in messages
 };
 
 /// Declares the options; checkRequest looks at them after parsing and throws CLI errors.
 void declareRequest(CLI::App& app, Request& request);
 void checkRequest(Request& request);
 
-/// The attacks asked for; none for --attack none.
-std::vector<AttackForm> attackForms(const Request& request, size_t exitCount);
+/// The attacks asked for, each once; none when none was.
+std::vector<Attack> attacksOf(const Request& request, const Subject& subject);
 
-/// Scores of the clean images, then of each attack, with a progress line.
-std::vector<ScoreTable> collect(const Request& request, const Subject& subject, const ImageSet& images,
-                                const std::vector<AttackForm>& forms);
+/// Runs the clean images and the attacks with a progress line, SIGINT and SIGTERM stop it: then nothing.
+std::optional<std::vector<AttackedScores>> runAttacks(const Request& request, Evaluator& evaluator,
+                                                      const std::vector<Attack>& attacks,
+                                                      const graph::ExitRule& rule);
 
-Report makeReport(const Subject& subject, const graph::ExitRule& rule, const std::vector<ScoreTable>& tables,
-                  const std::vector<AttackForm>& forms);
-void print(const Request& request, const Subject& subject, const graph::ExitRule& rule, const Report& report,
-           const char* set);
-nlohmann::json resultJson(const Request& request, const Subject& subject, const graph::ExitRule& rule,
-                          const Report& report, const char* set);
+/// What a rule makes of scores that runAttacks gave.
+Evaluation evaluationOf(const Subject& subject, const std::string& set, uint64_t seed,
+                        const graph::ExitRule& rule, const ImageSet& images,
+                        const std::vector<Attack>& attacks, const std::vector<AttackedScores>& scores);
 
 }  // namespace rdi::train

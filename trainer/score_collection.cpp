@@ -10,6 +10,13 @@
 
 namespace rdi::train {
 
+std::vector<float> scoresOf(GraphModule& module, const torch::Tensor& images) {
+  torch::NoGradGuard noGradient;
+  const torch::Tensor scores =
+      torch::stack(module.forward(images, ForwardMode::evaluation()), 1).to(torch::kCPU).contiguous();
+  return {scores.data_ptr<float>(), scores.data_ptr<float>() + scores.numel()};
+}
+
 ScoreTable collectScores(GraphModule& module, const DeviceImages& images,
                          const std::optional<AttackForm>& form, const AttackOptions& options,
                          int64_t batchSize, int64_t limit, torch::Generator& generator,
@@ -21,13 +28,10 @@ ScoreTable collectScores(GraphModule& module, const DeviceImages& images,
   for (int64_t first = 0; first < total; first += batchSize) {
     Batch batch = images.range(first, std::min(batchSize, total - first));
     if (form) batch.images = attack(module, batch.images, batch.labels, options, *form, generator);
-    torch::NoGradGuard noGradient;
-    const std::vector<torch::Tensor> scores = module.forward(batch.images, ForwardMode::evaluation());
-    const torch::Tensor stacked =
-        torch::stack(scores, 1).to(torch::kCPU).contiguous();  // N x exits x classes
-    table.classCount = static_cast<int>(stacked.size(2));
-    const float* values = stacked.data_ptr<float>();
-    table.values.insert(table.values.end(), values, values + stacked.numel());
+    const std::vector<float> values = scoresOf(module, batch.images);
+    const auto rows = static_cast<size_t>(batch.labels.size(0) * table.exitCount);
+    table.classCount = static_cast<int>(values.size() / rows);
+    table.values.insert(table.values.end(), values.begin(), values.end());
     const torch::Tensor labels = batch.labels.to(torch::kCPU, torch::kUInt8).contiguous();
     table.labels.insert(table.labels.end(), labels.data_ptr<uint8_t>(),
                         labels.data_ptr<uint8_t>() + labels.numel());

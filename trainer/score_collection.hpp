@@ -18,6 +18,9 @@ namespace rdi::train {
 /// Told how many images are done.
 using ImagesDone = std::function<void(int64_t)>;
 
+/// Logits of every exit in evaluation mode: count x exits x classes.
+std::vector<float> scoresOf(GraphModule& module, const torch::Tensor& images);
+
 /// Scores of the first `limit` images (all when 0), attacked when a form is given, computed in evaluation
 /// mode.
 ScoreTable collectScores(GraphModule& module, const DeviceImages& images,
