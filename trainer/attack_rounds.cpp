@@ -60,9 +60,11 @@ SettledChoice chooseUnderAttack(const Demand& demand, const std::vector<graph::E
   attack(closed, {});
   for (int round = 0; round < roundCount && !result.settled; ++round) {
     result.choice = chooseRule(demand, rules, all, costs, result.staticPoint);
-    result.settled = std::any_of(result.rounds.begin(), result.rounds.end(), [&](const AttackRound& past) {
-      return isSame(past.rule, result.choice.rule);
-    });
+    // An attack made for other rules flatters: where even so nothing promises more, there is nothing more.
+    result.settled = !(meritOf(result.choice.point, goal) < result.rounds[result.best].merit) ||
+                     std::any_of(result.rounds.begin(), result.rounds.end(), [&](const AttackRound& past) {
+                       return isSame(past.rule, result.choice.rule);
+                     });
     if (!result.settled) attack(result.choice.rule, result.choice.point);
   }
   const AttackRound& best = result.rounds[result.best];

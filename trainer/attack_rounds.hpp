@@ -22,15 +22,16 @@ struct SettledChoice {
   Choice choice;                     // the rule whose own attack left most; what was tried in the last round
   std::vector<AttackRound> rounds;   // the first is everybody at the main exit
   size_t best = 0;                   // the round of the rule that was chosen
-  bool settled = false;              // the last choice was a rule that had been attacked before
+  bool settled = false;              // no rule promises more
   RulePoint staticPoint;             // under the attack made for it
   std::vector<ScoreTable> attacked;  // under the attack on the chosen rule
 };
 
 /// Chooses and attacks in turn: thresholds are chosen on all attacks so far, the attack is made anew for
-/// them, until a choice comes again or `roundCount` rules were attacked. A rule counts by its own attack,
-/// never by another's. `tables.attacked` holds the attacks that are the same for every rule. `told` hears of
-/// every round. Throws rdi::Error as chooseRule does, and when no rule meets the demand under its own attack.
+/// them, until no choice promises more than the best one has shown, or `roundCount` rules were attacked. A
+/// rule counts by its own attack, never by another's. `tables.attacked` holds the attacks that are the same
+/// for every rule. `told` hears of every round. Throws rdi::Error as chooseRule does, and when no rule meets
+/// the demand under its own attack.
 SettledChoice chooseUnderAttack(const Demand& demand, const std::vector<graph::ExitRule>& rules,
                                 const CalibrationTables& tables, const std::vector<graph::ExitCost>& costs,
                                 const AttackUnder& attackUnder, int roundCount,

@@ -145,8 +145,8 @@ struct Look {
 // Images, and the network that looks at them.
 class Viewer {
 public:
-  Viewer(const CalibrateArguments& arguments, const Subject& subject, ImageSet images, std::string name)
-      : images(std::move(images)), arguments_(arguments), subject_(subject), name_(std::move(name)) {}
+  Viewer(const CalibrateArguments& arguments, const Subject& subject, ImageSet shown, std::string name)
+      : images(std::move(shown)), arguments_(arguments), subject_(subject), name_(std::move(name)) {}
 
   // Clean and attacked, by somebody who knows the rule; `run` tells one run's folder from another's.
   std::vector<AttackedScores> run(const std::vector<Attack>& attacks, const graph::ExitRule& rule,

@@ -165,7 +165,7 @@ std::string toTable(const Calibration& calibration) {
     table += text("round ", r, ": ", describe(round), "\n");
   }
   if (!calibration.settled)
-    table += "the rounds ended before a choice came again; more --rounds may find better\n";
+    table += "the rounds ended while another rule promised more; --rounds gives it more of them\n";
   if (calibration.proof) {
     const ProvenChoice& proof = *calibration.proof;
     table += text("proof: of ", proof.images, " images ", proof.lost, " are lost, up to ", proof.allowed,
