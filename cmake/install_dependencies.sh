@@ -5,7 +5,7 @@
 # Installs with apt what building rdi needs and this machine lacks (Debian 12 and 13). Does nothing, and needs no
 # rights, when all is there.
 #   --no-trainer  leave out libtorch
-#   --no-tests    leave out GoogleTest and Google Benchmark
+#   --no-tests    leave out GoogleTest, Google Benchmark and python3-jsonschema
 #   --print       only print the packages that are missing
 set -euo pipefail
 
@@ -28,16 +28,18 @@ packages=(
   g++ cmake ninja-build
   libopencv-dev libdnnl-dev
   libonnx-dev libprotobuf-dev protobuf-compiler nlohmann-json3-dev
-  libcli11-dev
+  libcli11-dev zlib1g-dev
   python3 python3-numpy python3-opencv
   dataset-fashion-mnist
 )
 if [ "$trainer" = yes ]; then
   # Without the pthread OpenBLAS libtorch falls back to the reference BLAS, which is ten times slower.
-  packages+=(libtorch-dev libopenblas0-pthread zlib1g-dev)
+  packages+=(libtorch-dev libopenblas0-pthread)
+  # Draws the plots of reports. Its packages exclude each other, so any one that is there will do.
+  command -v gnuplot >/dev/null || packages+=(gnuplot-nox)
 fi
 if [ "$tests" = yes ]; then
-  packages+=(libgtest-dev libbenchmark-dev)
+  packages+=(libgtest-dev libbenchmark-dev python3-jsonschema)
 fi
 
 missing=()

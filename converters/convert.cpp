@@ -5,10 +5,13 @@
 
 #include <algorithm>
 
+#include "graph/attributes.hpp"
 #include "graph/early_exit.hpp"
 #include "graph/error.hpp"
+#include "graph/exit_chain.hpp"
 #include "graph/metadata.hpp"
 #include "graph/model_io.hpp"
+#include "graph/nested_if.hpp"
 #include "graph/partition.hpp"
 
 namespace rdi::convert {
@@ -73,6 +76,65 @@ void checkIsMultiExit(const onnx::ModelProto& model) {
     throw Error("is an early-exit file already; expected a multi-exit ONNX model as rdi-train writes it");
 }
 
+/// The exits asked for; refuses unknown and repeated ones before thresholds are looked at.
+std::vector<std::string> resolveExits(const onnx::ModelProto& model, const ConvertOptions& options) {
+  checkIsMultiExit(model);
+  const auto declared = graph::exitNames(model);
+  if (options.exits.empty() && declared.size() == 1)
+    throw Error(text("has one output only, '", declared[0],
+                     "', expected several exits; to write it as a chain that never leaves early, give "
+                     "--exits ",
+                     declared[0]));
+  const auto exits = options.exits.empty() ? declared : options.exits;
+  graph::partition(model, exits);
+  return exits;
+}
+
+/// Results stay only with the exits and the rule that they were measured with.
+void dropForeignResults(const onnx::ModelProto& model, const std::vector<std::string>& exits,
+                        const ExitRule& rule, onnx::ModelProto& result) {
+  const auto recorded = graph::readMetadata(model).rule;
+  if (!recorded || !sameRule(*recorded, rule) || exits != graph::exitNames(model))
+    graph::eraseResults(result);
+}
+
+[[noreturn]] void throwNoPart(const std::string& part, const std::vector<std::string>& parts) {
+  throw Error(text("there is no part '", part, "'; the model has ", joined(parts)));
+}
+
+/// The graph that an early-exit file holds in its layer `part`.
+onnx::ModelProto embeddedPart(const onnx::ModelProto& model, const std::string& part) {
+  std::vector<std::string> parts;
+  for (const auto& node : model.graph().node()) {
+    if (node.op_type() != "RdiStage" && node.op_type() != "RdiBranchClassifier") continue;
+    parts.push_back(node.name());
+    if (node.name() != part && node.name() != graph::branchName(part)) continue;
+    const std::string bytes = graph::stringAttribute(node, "graph", "");
+    return graph::parseStage(bytes.data(), bytes.size(), "embedded graph of " + node.name());
+  }
+  throwNoPart(part, parts);
+}
+
+onnx::ModelProto partOfModel(const onnx::ModelProto& model, std::vector<std::string> exits,
+                             const std::string& wanted) {
+  if (exits.empty()) exits = graph::exitNames(model);
+  const onnx::ModelProto kept = graph::keepExits(model, exits);
+  const auto segments = graph::partition(kept, exits);
+  std::vector<std::string> parts;
+  for (size_t k = 0; k < segments.size(); ++k) {
+    const auto offer = [&](const graph::Part& part, const std::string& name) {
+      if (!part.nodes.empty()) parts.push_back(name);
+      return !part.nodes.empty() && wanted == name;
+    };
+    const std::string& exit = segments[k].exit;
+    const std::string branch = graph::branchName(exit);
+    if (offer(segments[k].stage, graph::stageName(k))) return graph::extract(kept, segments[k].stage, wanted);
+    if (offer(segments[k].branch, branch) || wanted == exit)
+      return graph::extract(kept, segments[k].branch, branch);
+  }
+  throwNoPart(wanted, parts);
+}
+
 /// Runs `body` and puts the file's name before what it throws.
 template <typename Body>
 auto namingTheFile(const std::string& name, const Body& body) {
@@ -88,24 +150,31 @@ auto namingTheFile(const std::string& name, const Body& body) {
 onnx::ModelProto toEarlyExit(const onnx::ModelProto& model, const std::string& name,
                              const ConvertOptions& options) {
   return namingTheFile(name, [&] {
-    checkIsMultiExit(model);
-    const auto declared = graph::exitNames(model);
-    if (options.exits.empty() && declared.size() == 1)
-      throw Error(text("has one output only, '", declared[0],
-                       "', expected several exits; to write it as a chain that never leaves early, give "
-                       "--exits ",
-                       declared[0]));
     graph::EarlyExitOptions build;
-    build.exits = options.exits.empty() ? declared : options.exits;
+    build.exits = resolveExits(model, options);
     build.engine = options.engine;
-    graph::partition(model,
-                     build.exits);  // refuses unknown and repeated exits before thresholds are looked at
     build.rule = resolveRule(model, build.exits, options);
     onnx::ModelProto result = graph::buildEarlyExit(model, build);
-    const auto recorded = graph::readMetadata(model).rule;
-    if (!recorded || !sameRule(*recorded, *build.rule) || build.exits != declared)
-      graph::eraseResults(result);
+    dropForeignResults(model, build.exits, *build.rule, result);
     return result;
+  });
+}
+
+onnx::ModelProto toNestedIf(const onnx::ModelProto& model, const std::string& name,
+                            const ConvertOptions& options) {
+  return namingTheFile(name, [&] {
+    const auto exits = resolveExits(model, options);
+    const ExitRule rule = resolveRule(model, exits, options);
+    onnx::ModelProto result = graph::buildNestedIf(model, exits, rule);
+    dropForeignResults(model, exits, rule, result);
+    return result;
+  });
+}
+
+onnx::ModelProto toPart(const onnx::ModelProto& model, const std::string& name,
+                        const std::vector<std::string>& exits, const std::string& part) {
+  return namingTheFile(name, [&] {
+    return graph::isEarlyExit(model) ? embeddedPart(model, part) : partOfModel(model, exits, part);
   });
 }
 

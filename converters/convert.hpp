@@ -29,6 +29,18 @@ struct ConvertOptions {
 onnx::ModelProto toEarlyExit(const onnx::ModelProto& model, const std::string& name,
                              const ConvertOptions& options);
 
+/// The same model as standard ONNX with nested `If` (see graph/nested_if.hpp), by the same rules.
+onnx::ModelProto toNestedIf(const onnx::ModelProto& model, const std::string& name,
+                            const ConvertOptions& options);
+
+/// One piece of the early-exit chain as plain ONNX of batch 1 for any runtime: `part` is stage1, stage2, ...
+/// for the trunk on the way to an exit, classifier_EXIT or EXIT for an exit's own branch. Of an early-exit
+/// file it is what stands in the file, of a multi-exit model what conversion with `exits` (empty = all
+/// outputs) would put there. Throws rdi::Error starting with `name` and listing the parts for one that is not
+/// there.
+onnx::ModelProto toPart(const onnx::ModelProto& model, const std::string& name,
+                        const std::vector<std::string>& exits, const std::string& part);
+
 /// One exit alone as a plain simplified model; throws rdi::Error starting with `name`.
 onnx::ModelProto toStatic(const onnx::ModelProto& model, const std::string& name, const std::string& exit);
 

@@ -69,73 +69,164 @@ Rule parseRule(const std::string& given) {
 
 /// What wrappers of a network put before its names.
 std::string withoutWrappers(std::string name) {
-  for (const std::string prefix : {"module.", "_orig_mod."})
-    if (startsWith(name, prefix)) return withoutWrappers(name.substr(prefix.size()));
+  const std::string wrappers[] = {"module.", "_orig_mod."};
+  for (bool found = true; found;) {
+    found = false;
+    for (const auto& wrapper : wrappers) {
+      if (!startsWith(name, wrapper)) continue;
+      name.erase(0, wrapper.size());
+      found = true;
+    }
+  }
   return name;
 }
+
+/// Renames what a file holds as the options say.
+class Renamer {
+public:
+  explicit Renamer(const std::vector<std::string>& map) {
+    for (const auto& given : map) rules_.push_back(parseRule(given));
+  }
+
+  std::string operator()(const std::string& name) {
+    std::string target = withoutWrappers(name);
+    for (auto& rule : rules_) {
+      if (!rule.from.matches(target)) continue;
+      target = rule.from.replace(target, rule.to);
+      rule.used = true;
+    }
+    return target;
+  }
+
+  /// Throws rdi::Error for a rule that never matched: a slip of the pen, most likely.
+  void checkAllUsed(const std::string& example) const {
+    for (const auto& rule : rules_)
+      if (!rule.used)
+        throw Error(text("--map ", rule.given, " matches no tensor; names are like '", example, "'"));
+  }
+
+private:
+  std::vector<Rule> rules_;
+};
 
 struct Source {
   std::string name;  // in the file
   const Tensor* tensor;
 };
+using Sources = std::map<std::string, Source>;  // by the name after renaming
 
-/// The file's tensors under the names they have after the rules.
-std::map<std::string, Source> rename(const Weights& weights, const std::vector<std::string>& map) {
-  std::vector<Rule> rules;
-  for (const auto& given : map) rules.push_back(parseRule(given));
-  std::map<std::string, Source> renamed;
+Sources renamed(const Weights& weights, Renamer& rename) {
+  Sources sources;
   for (const auto& [name, tensor] : weights.tensors) {
-    std::string target = withoutWrappers(name);
-    for (auto& rule : rules) {
-      if (!rule.from.matches(target)) continue;
-      target = rule.from.replace(target, rule.to);
-      rule.used = true;
-    }
-    const auto [place, added] = renamed.insert({target, {name, &tensor}});
+    const auto target = rename(name);
+    const auto [place, added] = sources.insert({target, {name, &tensor}});
     if (!added)
       throw Error(text("tensors '", place->second.name, "' and '", name, "' both become '", target, "'"));
   }
-  for (const auto& rule : rules)
-    if (!rule.used)
-      throw Error(text("--map ", rule.given, " matches no tensor; names are ",
-                       withoutWrappers(weights.tensors.begin()->first), ", ..."));
-  return renamed;
+  return sources;
 }
+
+/// What does not fit, by name.
+struct Misfits {
+  std::vector<std::string> missing, misshapen, leftOver;
+  size_t fitting = 0;
+  std::set<int64_t> rowsFound, rowsExpected;  // first dimensions of the misshapen
+};
 
 graph::Shape shapeOf(const onnx::TensorProto& tensor) { return {tensor.dims().begin(), tensor.dims().end()}; }
 
-/// "3 missing (a, b, c)"
-std::string listed(const std::vector<std::string>& names, const std::string& what) {
+/// Fills the model and takes what it uses out of `sources`.
+Misfits fill(onnx::GraphProto& graph, Sources& sources) {
+  Misfits misfits;
+  for (auto& initializer : *graph.mutable_initializer()) {
+    const auto found = sources.find(initializer.name());
+    if (found == sources.end()) {
+      misfits.missing.push_back(initializer.name());
+      continue;
+    }
+    const auto& [name, tensor] = found->second;
+    const auto expected = shapeOf(initializer);
+    if (tensor->shape == expected) {
+      try {
+        initializer = graph::floatTensor(initializer.name(), expected, toFloat(*tensor));
+      } catch (const Error& error) {
+        throw Error(text("tensor '", name, "' ", error.what()));
+      }
+      ++misfits.fitting;
+    } else {
+      misfits.misshapen.push_back(
+          text(name, " is ", graph::toString(tensor->shape), ", expected ", graph::toString(expected)));
+      misfits.rowsFound.insert(tensor->shape.empty() ? 0 : tensor->shape[0]);
+      misfits.rowsExpected.insert(expected.empty() ? 0 : expected[0]);
+    }
+    sources.erase(found);
+  }
+  return misfits;
+}
+
+/// Sorts what the network did not use into what may be left over and what may not.
+std::vector<std::string> ignore(const Sources& unused, const std::string& architecture,
+                                const std::vector<std::string>& allowed, std::vector<std::string>& leftOver) {
+  std::vector<Pattern> patterns;
+  for (const auto& given : allowed) patterns.emplace_back(given, "--ignore");
+  const auto dead = zoo::deadWeights(architecture);
+  std::vector<std::string> ignored;
+  for (const auto& [target, source] : unused) {
+    const auto& name = target;
+    if (endsWith(name, "num_batches_tracked")) continue;  // a counter of the training
+    if (std::find(dead.begin(), dead.end(), name) != dead.end())
+      ignored.push_back(source.name + ", which no layer uses");
+    else if (std::any_of(patterns.begin(), patterns.end(), [&](const auto& p) { return p.matches(name); }))
+      ignored.push_back(source.name);
+    else
+      leftOver.push_back(source.name);
+  }
+  return ignored;
+}
+
+/// What stands before every missing name in the file, or nothing.
+std::string commonPrefix(const Misfits& misfits) {
+  if (misfits.missing.empty()) return {};
+  std::set<std::string> names;
+  for (const auto& name : misfits.leftOver) names.insert(withoutWrappers(name));
+  for (const auto& name : names) {
+    if (!endsWith(name, misfits.missing[0])) continue;
+    const std::string prefix = name.substr(0, name.size() - misfits.missing[0].size());
+    if (std::all_of(misfits.missing.begin(), misfits.missing.end(),
+                    [&](const auto& missing) { return names.count(prefix + missing) > 0; }))
+      return prefix;
+  }
+  return {};
+}
+
+std::string likelyCause(const Misfits& misfits) {
+  if (const auto prefix = commonPrefix(misfits); !prefix.empty())
+    return text("names begin with '", prefix, "' there, try --map ", prefix, "=");
+  if (misfits.fitting < misfits.missing.size())
+    return "is it another network, or are its tensors to be renamed with --map?";
+  if (misfits.missing.empty() && misfits.leftOver.empty() && misfits.rowsFound.size() == 1 &&
+      misfits.rowsExpected.size() == 1)
+    return text("was it trained for ", *misfits.rowsFound.begin(), " classes?");
+  if (misfits.missing.empty() && misfits.misshapen.empty())
+    return "if it may do without these, say so with --ignore";
+  return "is it another variant of the network?";
+}
+
+/// "; missing: a, b, c"
+std::string listed(const char* what, const std::vector<std::string>& names) {
   std::string list;
   for (size_t i = 0; i < names.size() && i < kMostListed; ++i) list += (i == 0 ? "" : ", ") + names[i];
   if (names.size() > kMostListed) list += text(" and ", names.size() - kMostListed, " more");
-  return text(names.size(), " ", what, " (", list, ")");
+  return names.empty() ? "" : text("; ", what, ": ", list);
 }
 
-/// Tells the tensors that need not be used from those that are left over by mistake.
-struct Leftovers {
-  std::vector<std::string> ignored, surplus;
-};
-
-Leftovers sortLeftovers(const std::map<std::string, Source>& unused, const std::string& architecture,
-                        const ImportOptions& options) {
-  std::vector<Pattern> patterns;
-  for (const auto& given : options.ignore) patterns.emplace_back(given, "--ignore");
-  const auto dead = zoo::deadWeights(architecture);
-  Leftovers result;
-  for (const auto& [name, source] : unused) {
-    if (endsWith(name, "num_batches_tracked")) continue;  // a counter of the training
-    const bool isDead = std::find(dead.begin(), dead.end(), name) != dead.end();
-    const bool asked = std::any_of(patterns.begin(), patterns.end(),
-                                   [&name = name](const auto& p) { return p.matches(name); });
-    if (isDead)
-      result.ignored.push_back(source.name + ", which no layer uses");
-    else if (asked)
-      result.ignored.push_back(source.name);
-    else
-      result.surplus.push_back(source.name);
-  }
-  return result;
+void checkFits(const Misfits& misfits, const std::string& architecture) {
+  if (misfits.missing.empty() && misfits.misshapen.empty() && misfits.leftOver.empty()) return;
+  throw Error(text("does not fit ", architecture, ": ", misfits.fitting, " tensors fit, ",
+                   misfits.missing.size(), " are missing, ", misfits.misshapen.size(),
+                   " have another shape, ", misfits.leftOver.size(), " are left over; ", likelyCause(misfits),
+                   listed("missing", misfits.missing), listed("of another shape", misfits.misshapen),
+                   listed("left over", misfits.leftOver)));
 }
 
 }  // namespace
@@ -144,33 +235,17 @@ Imported importWeights(const Weights& weights, const std::string& architecture,
                        const ImportOptions& options) {
   Imported imported{zoo::build(architecture), {}};
   try {
-    auto sources = rename(weights, options.map);
-    std::vector<std::string> missing, misshapen;
-    for (auto& initializer : *imported.model.mutable_graph()->mutable_initializer()) {
-      const auto found = sources.find(initializer.name());
-      if (found == sources.end()) {
-        missing.push_back(initializer.name());
-        continue;
-      }
-      const auto& [name, tensor] = found->second;
-      const auto expected = shapeOf(initializer);
-      if (tensor->shape != expected)
-        misshapen.push_back(
-            text(name, " is ", graph::toString(tensor->shape), ", expected ", graph::toString(expected)));
-      else
-        initializer = graph::floatTensor(initializer.name(), expected, toFloat(*tensor));
-      sources.erase(found);
-    }
-    auto leftovers = sortLeftovers(sources, architecture, options);
-    std::string misfit;
-    const auto add = [&](const std::vector<std::string>& names, const char* what) {
-      if (!names.empty()) misfit += (misfit.empty() ? "" : "; ") + listed(names, what);
-    };
-    add(missing, "missing");
-    add(misshapen, "of another shape");
-    add(leftovers.surplus, "left over");
-    if (!misfit.empty()) throw Error(text("does not fit ", architecture, ": ", misfit));
-    imported.ignored = std::move(leftovers.ignored);
+    Renamer rename(options.map);
+    auto sources = renamed(weights, rename);
+    std::map<std::string, std::string> others;
+    for (const auto& [name, what] : weights.others) others[rename(name)] = what;
+    rename.checkAllUsed(withoutWrappers(weights.tensors.begin()->first));
+    auto misfits = fill(*imported.model.mutable_graph(), sources);
+    for (auto& name : misfits.missing)
+      if (const auto other = others.find(name); other != others.end())
+        name += text(" (", other->second, " there, expected a tensor of numbers)");
+    imported.ignored = ignore(sources, architecture, options.ignore, misfits.leftOver);
+    checkFits(misfits, architecture);
   } catch (const Error& error) {
     throw Error(text(weights.file, ": ", error.what()));
   }

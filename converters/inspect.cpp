@@ -5,6 +5,7 @@
 
 #include <charconv>
 #include <cmath>
+#include <map>
 
 #include "graph/attributes.hpp"
 #include "graph/cost.hpp"
@@ -12,6 +13,7 @@
 #include "graph/error.hpp"
 #include "graph/metadata.hpp"
 #include "graph/model_io.hpp"
+#include "graph/nested_if.hpp"
 #include "graph/shapes.hpp"
 
 namespace rdi::convert {
@@ -29,12 +31,20 @@ json number(float value) {
   return shortest;
 }
 
+/// Calls `visit` with the graph and every graph that its nodes hold.
+template <typename Visit>
+void visitGraphs(const onnx::GraphProto& graph, const Visit& visit) {
+  visit(graph);
+  for (const auto& node : graph.node())
+    for (const auto& attribute : node.attribute())
+      if (attribute.has_g()) visitGraphs(attribute.g(), visit);
+}
+
 json operatorCounts(const onnx::GraphProto& graph) {
-  json counts = json::object();
-  for (const auto& node : graph.node()) {
-    auto& count = counts[node.op_type()];
-    count = count.is_null() ? 1 : count.get<int>() + 1;
-  }
+  std::map<std::string, int> counts;
+  visitGraphs(graph, [&](const auto& inner) {
+    for (const auto& node : inner.node()) ++counts[node.op_type()];
+  });
   return counts;
 }
 
@@ -109,6 +119,40 @@ json exitsOfChain(const onnx::GraphProto& graph) {
   return exits;
 }
 
+/// The file holds no exits of its own any more; its metadata says what they cost.
+json exitsOfNestedIf(const graph::Metadata& metadata) {
+  try {
+    json exits = json::array();
+    for (const json& cost : metadata.cost) {
+      const bool hasThreshold = metadata.rule && exits.size() < metadata.rule->thresholds.size();
+      exits.push_back(
+          {{"name", cost.at("exit")},
+           {"threshold", hasThreshold ? number(metadata.rule->thresholds[exits.size()]) : json()},
+           {"paper_mi", cost.at("paper_mi")},
+           {"own_macs", cost.at("own_conv").get<int64_t>() + cost.at("own_linear").get<int64_t>()},
+           {"paid_macs", cost.at("paid_conv").get<int64_t>() + cost.at("paid_linear").get<int64_t>()}});
+    }
+    if (exits.empty()) throw Error("its metadata does not say which exits it has and what they cost");
+    const auto staticMacs = exits.back().at("own_macs").get<int64_t>();
+    for (auto& exit : exits) exit["share_of_static"] = share(exit.at("paid_macs").get<int64_t>(), staticMacs);
+    return exits;
+  } catch (const json::exception& error) {
+    throw Error(text("metadata 'rdi.cost' cannot be read: ", error.what()));
+  }
+}
+
+/// Values in float32 tensors but those of the exit rule.
+int64_t parametersOfNestedIf(const onnx::GraphProto& graph) {
+  int64_t total = 0;
+  visitGraphs(graph, [&](const auto& inner) {
+    for (const auto& tensor : inner.initializer())
+      if (tensor.data_type() == onnx::TensorProto::FLOAT &&
+          tensor.name().rfind(graph::kNestedIfPrefix, 0) != 0)
+        total += elementCount(tensor);
+  });
+  return total;
+}
+
 json describeTensors(const google::protobuf::RepeatedPtrField<onnx::ValueInfoProto>& tensors,
                      const graph::ShapeMap& shapes) {
   json result = json::array();
@@ -160,13 +204,42 @@ json sum(const json& entries, const char* key) {
   return total;
 }
 
+enum class Kind { multiExit, singleExit, earlyExit, nestedIf };
+
+Kind kindOf(const onnx::ModelProto& model) {
+  if (graph::isEarlyExit(model)) return Kind::earlyExit;
+  if (graph::isNestedIf(model)) return Kind::nestedIf;
+  return model.graph().output_size() > 1 ? Kind::multiExit : Kind::singleExit;
+}
+
+std::string nameOf(Kind kind) {
+  switch (kind) {
+    case Kind::multiExit:
+      return "multi-exit";
+    case Kind::singleExit:
+      return "single-exit";
+    case Kind::earlyExit:
+      return "early-exit";
+    case Kind::nestedIf:
+      return "nested-if";
+  }
+  return {};
+}
+
+/// The last dimension of the first output, as the file states it.
+int64_t recordedClasses(const onnx::ModelProto& model) {
+  const auto shapes = graph::recordedShapes(model);
+  const auto found = shapes.find(model.graph().output(0).name());
+  if (found == shapes.end() || found->second.empty())
+    throw Error("its output does not say how many classes it has");
+  return found->second.back();
+}
+
 json describe(const onnx::ModelProto& model) {
   const auto metadata = graph::readMetadata(model);
   const auto input = graph::inputShape(model);
-  const bool earlyExit = graph::isEarlyExit(model);
-  json result = {{"kind", earlyExit                         ? "early-exit"
-                          : model.graph().output_size() > 1 ? "multi-exit"
-                                                            : "single-exit"},
+  const Kind kind = kindOf(model);
+  json result = {{"kind", nameOf(kind)},
                  {"architecture", metadata.architecture},
                  {"opset", model.opset_import_size() > 0 ? model.opset_import(0).version() : 0},
                  {"input",
@@ -179,19 +252,23 @@ json describe(const onnx::ModelProto& model) {
                  {"results", metadata.results},
                  {"calibration", metadata.calibration},
                  {"recipe", metadata.recipe}};
-  if (earlyExit) {
-    result["exits"] = exitsOfChain(model.graph());
-    result["stages"] = stagesOfChain(model.graph());
-    result["parameters"] = sum(result["stages"], "parameters");
-    const auto shapes = graph::recordedShapes(model);
-    const auto found = shapes.find(model.graph().output(0).name());
-    if (found == shapes.end() || found->second.empty())
-      throw Error("its output does not say how many classes it has");
-    result["classes"] = found->second.back();
-  } else {
-    result["exits"] = exitsOfPlainModel(model, metadata);
-    result["parameters"] = sum(result["exits"], "parameters");
-    result["classes"] = graph::classCount(model);
+  switch (kind) {
+    case Kind::earlyExit:
+      result["exits"] = exitsOfChain(model.graph());
+      result["stages"] = stagesOfChain(model.graph());
+      result["parameters"] = sum(result["stages"], "parameters");
+      result["classes"] = recordedClasses(model);
+      break;
+    case Kind::nestedIf:
+      result["exits"] = exitsOfNestedIf(metadata);
+      result["parameters"] = parametersOfNestedIf(model.graph());
+      result["classes"] = recordedClasses(model);
+      break;
+    case Kind::multiExit:
+    case Kind::singleExit:
+      result["exits"] = exitsOfPlainModel(model, metadata);
+      result["parameters"] = sum(result["exits"], "parameters");
+      result["classes"] = graph::classCount(model);
   }
   if (metadata.rule) {
     json thresholds = json::array();

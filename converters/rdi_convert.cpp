@@ -10,9 +10,11 @@
 #include "converters/convert.hpp"
 #include "converters/import.hpp"
 #include "converters/inspect.hpp"
+#include "graph/cost.hpp"
 #include "graph/error.hpp"
 #include "graph/model_io.hpp"
 #include "graph/run_main.hpp"
+#include "graph/shapes.hpp"
 #include "graph/zoo/zoo.hpp"
 
 namespace {
@@ -22,7 +24,8 @@ struct Arguments {
   std::optional<std::string> exits, thresholds, criterion, fusion;
   std::optional<int> patience;
   std::string engine = "auto";
-  std::optional<std::string> staticExit, architecture;
+  bool nestedIf = false;
+  std::optional<std::string> staticExit, part, architecture;
   std::string key;
   rdi::convert::ImportOptions import;
   uint64_t seed = 1;
@@ -45,6 +48,8 @@ onnx::ModelProto readModel(const Arguments& arguments, std::string& notes) {
   if (!arguments.architecture) return rdi::graph::loadModel(arguments.input);
   const auto weights = rdi::convert::readWeights(arguments.input, arguments.key);
   auto imported = rdi::convert::importWeights(weights, *arguments.architecture, arguments.import);
+  notes = rdi::text("filled with the weights of ", arguments.input,
+                    weights.key.empty() || weights.key == "." ? "" : ", " + weights.key, "\n");
   for (const auto& ignored : imported.ignored) notes += rdi::text("ignored ", ignored, "\n");
   return std::move(imported.model);
 }
@@ -54,8 +59,11 @@ onnx::ModelProto makeModel(const Arguments& arguments, std::string& notes) {
   rdi::convert::checkOutputIsNotInput(arguments.input, arguments.output);
   const auto options = readOptions(arguments);
   const auto model = readModel(arguments, notes);
-  if (arguments.architecture && !arguments.staticExit && !options.thresholds) return model;
+  const bool asItIs = !arguments.staticExit && !arguments.part && !options.thresholds;
+  if (arguments.architecture && asItIs) return model;
   if (arguments.staticExit) return rdi::convert::toStatic(model, arguments.input, *arguments.staticExit);
+  if (arguments.part) return rdi::convert::toPart(model, arguments.input, options.exits, *arguments.part);
+  if (arguments.nestedIf) return rdi::convert::toNestedIf(model, arguments.input, options);
   return rdi::convert::toEarlyExit(model, arguments.input, options);
 }
 
@@ -77,11 +85,33 @@ std::string summary(const onnx::ModelProto& model, const std::string& output, si
                    " bytes\n");
 }
 
+/// "image 1x1x28x28, relu1 1x32x24x24"
+std::string tensors(const google::protobuf::RepeatedPtrField<onnx::ValueInfoProto>& values,
+                    const rdi::graph::ShapeMap& shapes) {
+  std::string result;
+  for (const auto& value : values)
+    result +=
+        (result.empty() ? "" : ", ") + value.name() + " " + rdi::graph::toString(shapes.at(value.name()));
+  return result;
+}
+
+/// "wrote out.onnx: stage1, from image 1x1x28x28 to pool1 1x32x12x12, 0.9 MMAC, 1234 bytes"
+std::string summaryOfPart(const onnx::ModelProto& model, const std::string& output, size_t bytes) {
+  const auto shapes = rdi::graph::recordedShapes(model);
+  double macs = 0;
+  for (const auto& node : model.graph().node())
+    macs += static_cast<double>(rdi::graph::nodeMacs(node, shapes).total());
+  return rdi::text("wrote ", output, ": ", model.graph().name(), ", from ",
+                   tensors(model.graph().input(), shapes), " to ", tensors(model.graph().output(), shapes),
+                   ", ", macs / 1e6, " MMAC, ", bytes, " bytes\n");
+}
+
 int run(const Arguments& arguments) {
   std::string notes;
   const auto model = makeModel(arguments, notes);
   const std::string bytes = rdi::graph::serialize(model);
-  const std::string written = summary(model, arguments.output, bytes.size());
+  const std::string written =
+      (arguments.part ? summaryOfPart : summary)(model, arguments.output, bytes.size());
   rdi::graph::writeFileAtomically(arguments.output, bytes);
   std::cout << written << notes;
   return 0;
@@ -126,20 +156,29 @@ void addImportOptions(CLI::App& app, Arguments& arguments, CLI::Option* architec
 int main(int argc, char** argv) {
   Arguments arguments;
   CLI::App app{
-      "Writes the early-exit ONNX that OpenCV loads with librdi from a multi-exit ONNX, one exit alone as a "
-      "plain "
-      "network, or a fresh network.\n"
-      "  rdi-convert IN.onnx -o OUT.onnx [--thresholds 0.02,0.01]   early exit\n"
+      "Writes the early-exit ONNX that OpenCV loads with librdi from a multi-exit ONNX, or another form of "
+      "it.\n"
+      "  rdi-convert IN.onnx -o OUT.onnx [--thresholds 0.02,0.01]   early exit, for OpenCV\n"
+      "  rdi-convert IN.onnx -o OUT.onnx --if                       early exit, for any ONNX runtime (batch "
+      "1)\n"
+      "  rdi-convert IN.onnx -o OUT.onnx --extract stage2           one piece of it, for any ONNX runtime\n"
       "  rdi-convert IN.onnx -o OUT.onnx --static main              one exit alone, simplified, for any ONNX "
       "runtime\n"
       "  rdi-convert --arch rdi-resnet38 -o OUT.onnx [--seed 1]     fresh weights, to train with rdi-train\n"
       "  rdi-convert WEIGHTS --arch rdi-resnet38 -o OUT.onnx        somebody's weights: PyTorch, "
       "safetensors, "
       "ONNX"};
-  auto* input = app.add_option("IN", arguments.input, "multi-exit ONNX file; with --arch, a file of weights");
+  auto* input = app.add_option(
+      "IN", arguments.input,
+      "multi-exit ONNX file (with --extract an early-exit file, too); with --arch, a file of weights");
   app.add_option("-o,--output", arguments.output, "file to write")->required();
   const auto early = addEarlyExitOptions(app, arguments);
   auto* staticExit = app.add_option("--static", arguments.staticExit, "write this exit alone");
+  auto* nestedIf =
+      app.add_flag("--if", arguments.nestedIf, "write standard ONNX with nested If instead of rdi's layers");
+  auto* part =
+      app.add_option("--extract", arguments.part,
+                     "write this piece alone: stage1, stage2, ..., or an exit's branch by the exit's name");
   auto* architecture = app.add_option("--arch", arguments.architecture,
                                       "a network of the zoo, fresh or with the weights of IN");
   auto* seed = app.add_option("--seed", arguments.seed, "of the fresh weights")
@@ -147,14 +186,20 @@ int main(int argc, char** argv) {
                    ->needs(architecture)
                    ->capture_default_str();
   addImportOptions(app, arguments, architecture, input);
-  for (auto* option : early) option->excludes(staticExit);
+  for (auto* option : early) {
+    option->excludes(staticExit);
+    if (option->get_name() != "--exits") option->excludes(part);
+    if (option->get_name() == "--engine") option->excludes(nestedIf);
+  }
+  nestedIf->excludes(staticExit)->excludes(part);
+  part->excludes(staticExit);
   seed->excludes(input);
   app.final_callback([&] {
     if (!*input && !*architecture) throw CLI::RequiredError("IN or --arch");
-    const bool cuts =
-        *staticExit || std::any_of(early.begin(), early.end(), [](auto* option) { return bool(*option); });
+    const bool cuts = *staticExit || *part || *nestedIf ||
+                      std::any_of(early.begin(), early.end(), [](auto* option) { return bool(*option); });
     if (cuts && !*input) throw CLI::ExcludesError("--arch without weights", "options of a conversion");
-    if (cuts && *architecture && !*staticExit && !arguments.thresholds)
+    if (cuts && *architecture && !*staticExit && !*part && !arguments.thresholds)
       throw CLI::RequiredError("--thresholds");
   });
   try {

@@ -103,7 +103,7 @@ size_t countOf(const Tensor& tensor) {
 void checkTensor(const Tensor& tensor) {
   const uint64_t room = tensor.bytes.size() / sizeOf(tensor.type);
   const auto misfit = [&](const char* how) {
-    throw Error(text("is ", graph::toString(tensor.shape), " of ", nameOf(tensor.type), " ", how,
+    throw Error(text("is ", graph::toString(tensor.shape), " of ", nameOf(tensor.type), how,
                      ", but its data has room for ", room, " elements; the file is damaged or hostile"));
   };
   if (tensor.strides.size() != tensor.shape.size())
@@ -121,17 +121,19 @@ void checkTensor(const Tensor& tensor) {
     if (tensor.strides[i] < 0) throw Error(text("has a stride of ", tensor.strides[i]));
     if (size > room / count) misfit("");
     count *= size;
-    if (size > 1 && stride > room / (size - 1)) misfit("with strides that leave it");
+    if (size > 1 && stride > room / (size - 1)) misfit(" with strides that leave it");
     last += (size - 1) * stride;
-    if (last >= room) misfit("with strides that leave it");
+    if (last >= room) misfit(" with strides that leave it");
   }
   if (count > room) misfit("");
 }
 
 Tensor denseTensor(ElementType type, const graph::Shape& shape, std::string_view bytes) {
-  Tensor tensor{type, shape, graph::Shape(shape.size(), 1), bytes};
-  checkTensor({type, shape, graph::Shape(shape.size(), 0), bytes});
-  for (size_t i = shape.size(); i-- > 1;) tensor.strides[i - 1] = tensor.strides[i] * shape[i];
+  Tensor tensor{type, shape, graph::Shape(shape.size(), 0), bytes};
+  checkTensor(tensor);
+  int64_t stride = 1;
+  for (size_t i = shape.size(); i-- > 0 && countOf(tensor) > 0; stride *= shape[i])
+    tensor.strides[i] = stride;
   if (countOf(tensor) * sizeOf(type) != bytes.size())
     throw Error(text("is ", graph::toString(shape), " of ", nameOf(type), " and has ", bytes.size(),
                      " bytes, expected ", countOf(tensor) * sizeOf(type)));
@@ -155,11 +157,31 @@ std::vector<float> toFloat(const Tensor& tensor) {
   return values;
 }
 
+namespace {
+
+Weights readAny(const readers::File& file, const std::string& key) {
+  const bool isZip = readers::isZip(*file), isSafetensors = readers::isSafetensors(*file);
+  // A short safetensors header looks like the beginning of a pickle.
+  const bool isPickle = !isSafetensors && readers::isPickle(*file);
+  if (!key.empty() && !isZip && !isPickle) throw Error("is no PyTorch file; expected one with --key");
+  if (isZip) return readers::readTorchZip(file, key);
+  if (isSafetensors) return readers::readSafetensors(file);
+  if (isPickle) return readers::readTorchLegacy(file, key);
+  return readers::readOnnx(file);
+}
+
+}  // namespace
+
 Weights parseWeights(std::string bytes, const std::string& name, const std::string& key) {
   const auto file = std::make_shared<const std::string>(std::move(bytes));
   try {
-    Weights weights = readers::readTorchLegacy(file, key);
+    Weights weights = readAny(file, key);
     weights.file = name;
+    if (weights.tensors.empty()) throw Error("holds no tensors");
+    for (const auto& [tensor, ignored] : weights.tensors)
+      if (tensor.size() > kLongestName)
+        throw Error(text("has a tensor whose name has ", tensor.size(), " characters, expected ",
+                         kLongestName, " at most; it is damaged or hostile"));
     return weights;
   } catch (const Error& error) {
     throw Error(text(name, ": ", error.what()));

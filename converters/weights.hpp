@@ -14,6 +14,8 @@
 
 namespace rdi::convert {
 
+constexpr size_t kLongestName = 300;  // of a tensor, in characters
+
 enum class ElementType { float32, float16, bfloat16, float64, int8, uint8, int16, int32, int64, boolean };
 
 size_t sizeOf(ElementType type);       // bytes of one element

@@ -3,18 +3,14 @@
 
 #include "graph/early_exit.hpp"
 
-#include <algorithm>
-#include <map>
-
 #include "graph/attributes.hpp"
-#include "graph/cost.hpp"
 #include "graph/engine_support.hpp"
 #include "graph/error.hpp"
+#include "graph/exit_chain.hpp"
 #include "graph/metadata.hpp"
 #include "graph/model_io.hpp"
 #include "graph/partition.hpp"
 #include "graph/shapes.hpp"
-#include "graph/simplify.hpp"
 
 namespace rdi::graph {
 
@@ -22,42 +18,6 @@ namespace {
 
 constexpr int kOpset = 11;
 constexpr int kIrVersion = 6;
-
-void describe(onnx::ValueInfoProto* value, const std::string& name, const Shape& shape) {
-  value->set_name(name);
-  auto* type = value->mutable_type()->mutable_tensor_type();
-  type->set_elem_type(onnx::TensorProto::FLOAT);
-  for (int64_t dim : shape) type->mutable_shape()->add_dim()->set_dim_value(dim);
-}
-
-// The model whose outputs are these exits alone.
-onnx::ModelProto withOutputs(const onnx::ModelProto& model, const std::vector<std::string>& exits) {
-  partition(model, exits);  // refuses unknown and repeated exits
-  onnx::ModelProto result = model;
-  auto* graph = result.mutable_graph();
-  graph->clear_output();
-  for (const auto& exit : exits)
-    for (const auto& output : model.graph().output())
-      if (output.name() == exit) *graph->add_output() = output;
-  simplify(result);
-  return result;
-}
-
-ExitRule ruleFor(const onnx::ModelProto& model, const std::vector<std::string>& exits,
-                 const std::optional<ExitRule>& given, const std::optional<ExitRule>& recorded) {
-  ExitRule rule;
-  if (given)
-    rule = *given;
-  else if (recorded)
-    rule = *recorded;
-  else if (exits.size() > 1)
-    throw Error(
-        "no thresholds are given and the model's metadata has none: give --thresholds, or let rdi-evaluate "
-        "calibrate choose them");
-  rule.scores = kindOfScores(model, exits);
-  checkRule(rule, exits.size());
-  return rule;
-}
 
 // Appends the chain's nodes one after the other.
 class ChainBuilder {
@@ -70,7 +30,7 @@ public:
     opset->set_domain("");
     opset->set_version(kOpset);
     result_.mutable_graph()->set_name(model.graph().name());
-    describe(result_.mutable_graph()->add_input(), input_, shapes_.at(input_));
+    declareTensor(*result_.mutable_graph()->add_input(), input_, shapes_.at(input_));
   }
 
   void addPart(const Part& part, const std::string& type, const std::string& name) {
@@ -122,7 +82,7 @@ public:
     for (const auto& scores : scores_) node->add_input(scores);
     node->add_output("scores");
     setFusion(node);
-    describe(result_.mutable_graph()->add_output(), "scores", {1, shapes_.at(scores_.back()).back()});
+    declareTensor(*result_.mutable_graph()->add_output(), "scores", {1, shapes_.at(scores_.back()).back()});
   }
 
   onnx::ModelProto& result() { return result_; }
@@ -158,48 +118,26 @@ private:
   onnx::ModelProto result_;
 };
 
-void checkNames(const onnx::ModelProto& model) {
-  for (const auto& node : model.graph().node())
-    for (const auto& output : node.output())
-      if (output == "scores" || output == "exit" || output.rfind("exit_state", 0) == 0)
-        throw Error(
-            text("tensor '", output, "' of node '", node.name(),
-                 "' has a name that the early-exit file needs (scores, exit, exit_state...); rename it"));
-}
-
 }  // namespace
 
 onnx::ModelProto buildEarlyExit(const onnx::ModelProto& multiExit, const EarlyExitOptions& options) {
-  if (isEarlyExit(multiExit))
-    throw Error("this is an early-exit file already; expected a multi-exit ONNX model");
   if (options.engine != "auto" && options.engine != "onednn" && options.engine != "opencv")
     throw Error(text("unknown engine '", options.engine, "'; known: auto, onednn, opencv"));
-  const auto exits = options.exits.empty() ? exitNames(multiExit) : options.exits;
-  const onnx::ModelProto model = withOutputs(multiExit, exits);
-  checkNames(model);
-  Metadata metadata = readMetadata(multiExit);
-  const ExitRule rule = ruleFor(model, exits, options.rule, metadata.rule);
-  const auto costs = exitCosts(multiExit, exits);
-  const auto segments = partition(model, exits);
-
-  ChainBuilder chain(model, rule, options.engine);
-  for (size_t k = 0; k < segments.size(); ++k) {
-    chain.addPart(segments[k].stage, "RdiStage", "stage" + std::to_string(k + 1));
-    chain.addPart(segments[k].branch, "RdiBranchClassifier", "classifier_" + exits[k]);
-    chain.addGate(costs[k], k, k + 1 == segments.size());
+  const ExitChain parts = exitChain(multiExit, options.exits, options.rule);
+  ChainBuilder chain(parts.model, parts.rule, options.engine);
+  for (size_t k = 0; k < parts.segments.size(); ++k) {
+    chain.addPart(parts.segments[k].stage, "RdiStage", stageName(k));
+    chain.addPart(parts.segments[k].branch, "RdiBranchClassifier", branchName(parts.exits[k]));
+    chain.addGate(parts.costs[k], k, k + 1 == parts.segments.size());
   }
   chain.addSelect();
-  *chain.result().mutable_metadata_props() = multiExit.metadata_props();
-  Metadata added;
-  added.rule = rule;
-  added.cost = costToJson(multiExit, exits);
-  writeMetadata(chain.result(), added);
+  writeChainMetadata(multiExit, parts, chain.result());
   return chain.result();
 }
 
 onnx::ModelProto buildStatic(const onnx::ModelProto& multiExit, const std::string& exit) {
   if (isEarlyExit(multiExit)) throw Error("this is an early-exit file; expected a multi-exit ONNX model");
-  onnx::ModelProto result = withOutputs(multiExit, {exit});
+  onnx::ModelProto result = keepExits(multiExit, {exit});
   // The rule and its results speak of exits that are gone.
   Metadata metadata = readMetadata(multiExit);
   metadata.rule.reset();

@@ -7,7 +7,6 @@
 #include <cmath>
 #include <limits>
 
-#include "graph/cost.hpp"
 #include "graph/error.hpp"
 
 namespace rdi::graph {
@@ -27,43 +26,6 @@ constexpr char kRecipe[] = "rdi.recipe";
 
 // Names that are not UTF-8 are written with replacement characters, as JSON cannot hold them.
 std::string toBytes(const json& value) { return value.dump(-1, ' ', false, json::error_handler_t::replace); }
-
-// JSON has no infinity: thresholds write it as a string.
-json thresholdToJson(float value) {
-  if (std::isinf(value)) return value > 0 ? "inf" : "-inf";
-  return value;
-}
-
-float thresholdFromJson(const json& value) {
-  if (value.is_string()) {
-    const auto word = value.get<std::string>();
-    if (word == "inf") return std::numeric_limits<float>::infinity();
-    if (word == "-inf") return -std::numeric_limits<float>::infinity();
-    throw Error(text("a threshold is '", word, "', expected a number, \"inf\" or \"-inf\""));
-  }
-  return value.get<float>();
-}
-
-json ruleToJson(const ExitRule& rule) {
-  json thresholds = json::array();
-  for (float threshold : rule.thresholds) thresholds.push_back(thresholdToJson(threshold));
-  return {{"criterion", nameOf(rule.criterion)},
-          {"fusion", nameOf(rule.fusion)},
-          {"patience", rule.patience},
-          {"scores", nameOf(rule.scores)},
-          {"thresholds", thresholds}};
-}
-
-ExitRule ruleFromJson(const json& value) {
-  ExitRule rule;
-  rule.criterion = criterionFromName(value.value("criterion", nameOf(rule.criterion)));
-  rule.fusion = fusionFromName(value.value("fusion", nameOf(rule.fusion)));
-  rule.patience = value.value("patience", rule.patience);
-  rule.scores = scoresFromName(value.value("scores", nameOf(rule.scores)));
-  for (const auto& threshold : value.value("thresholds", json::array()))
-    rule.thresholds.push_back(thresholdFromJson(threshold));
-  return rule;
-}
 
 json preprocessingToJson(const Preprocessing& value) {
   return {{"scale", value.scale},       {"mean", value.mean},     {"swap_rb", value.swapRB},
@@ -152,9 +114,64 @@ Scores kindOfScores(const onnx::ModelProto& model, const std::vector<std::string
   return count ? Scores::probabilities : Scores::logits;
 }
 
+json numberToJson(double value) {
+  if (std::isnan(value)) return "nan";
+  if (std::isinf(value)) return value > 0 ? "inf" : "-inf";
+  return value;
+}
+
+double numberFromJson(const json& value) {
+  if (!value.is_string()) return value.get<double>();
+  const auto word = value.get<std::string>();
+  if (word == "nan") return std::numeric_limits<double>::quiet_NaN();
+  if (word == "inf") return std::numeric_limits<double>::infinity();
+  if (word == "-inf") return -std::numeric_limits<double>::infinity();
+  throw Error(text("found '", word, "', expected a number, \"inf\", \"-inf\" or \"nan\""));
+}
+
+json ruleToJson(const ExitRule& rule) {
+  json thresholds = json::array();
+  for (float threshold : rule.thresholds) thresholds.push_back(numberToJson(threshold));
+  return {{"criterion", nameOf(rule.criterion)},
+          {"fusion", nameOf(rule.fusion)},
+          {"patience", rule.patience},
+          {"scores", nameOf(rule.scores)},
+          {"thresholds", thresholds}};
+}
+
+ExitRule ruleFromJson(const json& value) {
+  ExitRule rule;
+  rule.criterion = criterionFromName(value.value("criterion", nameOf(rule.criterion)));
+  rule.fusion = fusionFromName(value.value("fusion", nameOf(rule.fusion)));
+  rule.patience = value.value("patience", rule.patience);
+  rule.scores = scoresFromName(value.value("scores", nameOf(rule.scores)));
+  for (const auto& entry : value.value("thresholds", json::array())) {
+    const double threshold = numberFromJson(entry);
+    if (std::isnan(threshold)) throw Error("a threshold is NaN; expected a number, \"inf\" or \"-inf\"");
+    rule.thresholds.push_back(static_cast<float>(threshold));
+  }
+  return rule;
+}
+
 json costToJson(const onnx::ModelProto& model, const std::vector<std::string>& exits) {
+  return costToJson(exitCosts(model, exits));
+}
+
+std::vector<ExitCost> costFromJson(const json& value) {
+  std::vector<ExitCost> costs;
+  for (const json& entry : value) {
+    ExitCost cost;
+    cost.exit = entry.at("exit").get<std::string>();
+    cost.own = {entry.at("own_conv").get<int64_t>(), entry.at("own_linear").get<int64_t>()};
+    cost.paid = {entry.at("paid_conv").get<int64_t>(), entry.at("paid_linear").get<int64_t>()};
+    costs.push_back(cost);
+  }
+  return costs;
+}
+
+json costToJson(const std::vector<ExitCost>& costs) {
   json result = json::array();
-  for (const auto& cost : exitCosts(model, exits))
+  for (const auto& cost : costs)
     result.push_back({{"exit", cost.exit},
                       {"own_conv", cost.own.conv},
                       {"own_linear", cost.own.linear},

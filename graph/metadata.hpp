@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "graph/cost.hpp"
 #include "graph/exit_rule.hpp"
 
 namespace rdi::graph {
@@ -49,7 +50,17 @@ void eraseResults(onnx::ModelProto& model);
 /// logits. Throws rdi::Error when only some do.
 Scores kindOfScores(const onnx::ModelProto& model, const std::vector<std::string>& exits);
 
-/// exitCosts as JSON: [{exit, own_conv, own_linear, paid_conv, paid_linear, paper_mi}].
+/// Costs as JSON: [{exit, own_conv, own_linear, paid_conv, paid_linear, paper_mi}].
+nlohmann::json costToJson(const std::vector<ExitCost>& costs);
 nlohmann::json costToJson(const onnx::ModelProto& model, const std::vector<std::string>& exits = {});
+std::vector<ExitCost> costFromJson(const nlohmann::json& value);
+
+/// {criterion, fusion, patience, scores, thresholds}.
+nlohmann::json ruleToJson(const ExitRule& rule);
+ExitRule ruleFromJson(const nlohmann::json& value);
+
+/// A number as JSON, which has no infinity and no NaN: they are written as "inf", "-inf" and "nan".
+nlohmann::json numberToJson(double value);
+double numberFromJson(const nlohmann::json& value);
 
 }  // namespace rdi::graph

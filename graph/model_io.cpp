@@ -77,7 +77,7 @@ void checkNode(const onnx::NodeProto& node) {
   for (const auto& attribute : node.attribute()) {
     if (attribute.has_g() || attribute.graphs_size() > 0)
       throw Error(text("node '", node.name(), "' (", node.op_type(),
-                       ") holds a sub-graph; only flat graphs are supported"));
+                       ") holds a sub-graph; only flat graphs are supported: give the multi-exit model instead"));
     if (attribute.has_t()) checkTensor(attribute.t());
   }
   checkWindowAttributes(node);

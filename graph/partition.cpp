@@ -57,6 +57,9 @@ void checkExits(const onnx::ModelProto& model, const std::vector<std::string>& e
 
 }  // namespace
 
+std::string stageName(size_t index) { return "stage" + std::to_string(index + 1); }
+std::string branchName(const std::string& exit) { return "classifier_" + exit; }
+
 std::vector<int> ancestors(const onnx::GraphProto& graph, const std::vector<std::string>& outputs) {
   const auto marked = needed(graph, producers(graph), outputs);
   std::vector<int> result;
@@ -110,12 +113,8 @@ std::vector<Segment> partition(const onnx::ModelProto& model, const std::vector<
 onnx::ModelProto extract(const onnx::ModelProto& model, const Part& part, const std::string& name) {
   const auto& source = model.graph();
   const ShapeMap shapes = inferShapes(model, 1);
-  const auto describe = [&](onnx::ValueInfoProto* value, const std::string& tensor) {
-    value->set_name(tensor);
-    auto* type = value->mutable_type()->mutable_tensor_type();
-    type->set_elem_type(onnx::TensorProto::FLOAT);
-    auto* shape = type->mutable_shape();
-    for (int64_t dim : shapes.at(tensor)) shape->add_dim()->set_dim_value(dim);
+  const auto declare = [&](onnx::ValueInfoProto* value, const std::string& tensor) {
+    declareTensor(*value, tensor, shapes.at(tensor));
   };
 
   onnx::ModelProto result;
@@ -126,14 +125,14 @@ onnx::ModelProto extract(const onnx::ModelProto& model, const Part& part, const 
   graph->set_name(name);
   std::set<std::string> used;
   const std::set<std::string> outputs(part.outputs.begin(), part.outputs.end());
-  for (const auto& input : part.inputs) describe(graph->add_input(), input);
-  for (const auto& output : part.outputs) describe(graph->add_output(), output);
+  for (const auto& input : part.inputs) declare(graph->add_input(), input);
+  for (const auto& output : part.outputs) declare(graph->add_output(), output);
   for (int index : part.nodes) {
     const auto& node = source.node(index);
     *graph->add_node() = node;
     used.insert(node.input().begin(), node.input().end());
     for (const auto& output : node.output())
-      if (!output.empty() && !outputs.count(output)) describe(graph->add_value_info(), output);
+      if (!output.empty() && !outputs.count(output)) declare(graph->add_value_info(), output);
   }
   for (const auto& tensor : source.initializer())
     if (used.count(tensor.name())) *graph->add_initializer() = tensor;

@@ -25,6 +25,10 @@ struct Segment {
   Part branch;       // outputs exactly {exit}
 };
 
+/// What a segment's parts are called in every file: stage1, stage2, ... (`index` from 0) and classifier_EXIT.
+std::string stageName(size_t index);
+std::string branchName(const std::string& exit);
+
 /// Nodes that the tensors in `outputs` need, as ascending indices into graph.node.
 std::vector<int> ancestors(const onnx::GraphProto& graph, const std::vector<std::string>& outputs);
 

@@ -121,6 +121,15 @@ int64_t classCount(const onnx::ModelProto& model) {
   return inferShapes(model).at(name).back();
 }
 
+void declareTensor(onnx::ValueInfoProto& value, const std::string& name, const Shape& shape) {
+  value.Clear();
+  value.set_name(name);
+  auto& type = *value.mutable_type()->mutable_tensor_type();
+  type.set_elem_type(onnx::TensorProto::FLOAT);
+  type.mutable_shape();  // a scalar has one, too
+  for (const int64_t dim : shape) type.mutable_shape()->add_dim()->set_dim_value(dim);
+}
+
 std::string toString(const Shape& shape) {
   std::string result;
   for (size_t i = 0; i < shape.size(); ++i) result += (i ? "x" : "") + std::to_string(shape[i]);

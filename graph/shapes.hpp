@@ -35,6 +35,9 @@ Shape inputShape(const onnx::ModelProto& model);
 /// Number of classes: the last dimension of the outputs.
 int64_t classCount(const onnx::ModelProto& model);
 
+/// Makes `value` a float32 tensor of this name and shape.
+void declareTensor(onnx::ValueInfoProto& value, const std::string& name, const Shape& shape);
+
 /// "1x3x32x32", for messages.
 std::string toString(const Shape& shape);
 

@@ -55,7 +55,7 @@ Family familyOf(const std::string& method, const AttackForm& form) {
 }  // namespace
 
 nlohmann::json Attack::settings(size_t exitCount) const {
-  nlohmann::json json = {{"method", name.substr(0, name.find(' '))},
+  nlohmann::json json = {{"method", method},
                          {"form", form.name(exitCount)},
                          {"surrogate", nameOf(options.surrogate)},
                          {"norm", train::nameOf(options.norm)},
@@ -110,6 +110,7 @@ Attack attackOf(const std::string& method, const AttackForm& form, const AttackR
     throw Error(text("attack \"", method, "\" is not known; known are ", known));
   }
   Attack attack;
+  attack.method = method;
   attack.form = form;
   attack.options = request.options;
   attack.name = method + " " + form.name(exitCount);

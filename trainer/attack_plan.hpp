@@ -14,7 +14,8 @@ namespace rdi::train {
 
 /// One row of an evaluation: an attack, complete.
 struct Attack {
-  std::string name;  // "pgd routed"
+  std::string name;    // "pgd routed"
+  std::string method;  // "pgd"
   Family family = Family::adaptive;
   AttackForm form;
   AttackOptions options;

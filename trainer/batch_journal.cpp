@@ -15,9 +15,10 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <fstream>
+#include <optional>
 
 #include "graph/error.hpp"
-#include "graph/model_io.hpp"
 
 namespace rdi::train {
 namespace {
@@ -32,9 +33,44 @@ void put(std::string& bytes, const T* values, size_t count) {
   bytes.append(reinterpret_cast<const char*>(values), count * sizeof(T));
 }
 
-uint32_t checksum(const char* bytes, size_t count) {
+uint32_t checksum(const std::string& bytes) {
   return static_cast<uint32_t>(
-      crc32(0, reinterpret_cast<const unsigned char*>(bytes), static_cast<unsigned>(count)));
+      crc32_z(0, reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size()));
+}
+
+struct FileRecord {
+  Head head;
+  BatchJournal::Record record;
+  size_t size = 0;  // in the file
+};
+
+// The record that begins here in a file of `fileSize` bytes; nothing when it is cut off or damaged.
+std::optional<FileRecord> recordAt(std::ifstream& file, size_t place, size_t fileSize) {
+  FileRecord found;
+  Head& head = found.head;
+  uint32_t sum = 0;
+  const size_t around = sizeof head + sizeof sum;
+  if (fileSize < place + around) return {};
+  const size_t most = fileSize - place - around;
+  std::string bytes(sizeof head, 0);
+  file.seekg(static_cast<std::streamoff>(place));
+  file.read(bytes.data(), sizeof head);
+  std::memcpy(&head, bytes.data(), sizeof head);
+  if (head.values < 0 || head.flags < 0 || static_cast<size_t>(head.values) > most / sizeof(float)) return {};
+  const size_t values = static_cast<size_t>(head.values) * sizeof(float);
+  const auto flags = static_cast<size_t>(head.flags);
+  if (flags > most - values) return {};
+  bytes.resize(sizeof head + values + flags);
+  file.read(bytes.data() + sizeof head, static_cast<std::streamsize>(values + flags));
+  file.read(reinterpret_cast<char*>(&sum), sizeof sum);
+  if (!file || sum != checksum(bytes)) return {};
+  found.size = bytes.size() + sizeof sum;
+  found.record.seconds = head.seconds;
+  found.record.values.resize(static_cast<size_t>(head.values));
+  found.record.flags.resize(flags);
+  std::memcpy(found.record.values.data(), bytes.data() + sizeof head, values);
+  std::memcpy(found.record.flags.data(), bytes.data() + sizeof head + values, flags);
+  return found;
 }
 
 // "steps: found 20, expected 40": the first difference.
@@ -76,46 +112,35 @@ bool addBytes(const std::string& path, size_t end, const std::string& bytes) {
 
 BatchJournal::BatchJournal(const std::string& path, const nlohmann::json& identity) : path_(path) {
   std::error_code ignored;
+  const std::string line = identity.dump() + "\n";
   if (!std::filesystem::exists(path, ignored)) {
-    if (!addBytes(path, 0, identity.dump() + "\n")) cannotWrite(path);
+    if (!addBytes(path, 0, line)) cannotWrite(path);
+    end_ = line.size();
     return;
   }
-  const std::string bytes = graph::readFile(path);
-  const size_t line = bytes.find('\n');
-  const nlohmann::json found = nlohmann::json::parse(bytes.substr(0, line), nullptr, false);
-  if (line == std::string::npos || !found.is_object())
+  std::ifstream file(path, std::ios::binary);
+  std::string first;
+  std::getline(file, first);
+  const nlohmann::json found = nlohmann::json::parse(first, nullptr, false);
+  if (!file || file.eof() || !found.is_object())
     throw Error(text(path, ": damaged, expected results of rdi-evaluate; remove it"));
   if (found != identity)
     throw Error(text(path, ": holds results of another evaluation (", difference(found, identity),
                      "); give another --output folder, or remove this one"));
-  size_t at = line + 1;
-  while (bytes.size() - at >= sizeof(Head)) {
-    Head head;
-    std::memcpy(&head, bytes.data() + at, sizeof head);
-    const size_t left = bytes.size() - at - sizeof head;
-    const bool isSane = head.values >= 0 && head.flags >= 0 &&
-                        static_cast<size_t>(head.values) <= left / sizeof(float) &&
-                        static_cast<size_t>(head.flags) <= left;
-    const size_t size =
-        sizeof head + static_cast<size_t>(head.values) * sizeof(float) + static_cast<size_t>(head.flags);
-    uint32_t sum = 0;
-    if (!isSane || bytes.size() - at < size + sizeof sum) break;
-    std::memcpy(&sum, bytes.data() + at + size, sizeof sum);
-    if (sum != checksum(bytes.data() + at, size)) break;
-    Record& record = records_[head.first];
-    record.seconds = head.seconds;
-    record.values.resize(static_cast<size_t>(head.values));
-    record.flags.resize(static_cast<size_t>(head.flags));
-    std::memcpy(record.values.data(), bytes.data() + at + sizeof head, record.values.size() * sizeof(float));
-    std::memcpy(record.flags.data(), bytes.data() + at + size - record.flags.size(), record.flags.size());
-    at += size + sizeof sum;
+  end_ = first.size() + 1;
+  const size_t size = std::filesystem::file_size(path);
+  while (const auto record = recordAt(file, end_, size)) {
+    places_[record->head.first] = end_;
+    end_ += record->size;
   }
-  if (at < bytes.size()) std::filesystem::resize_file(path, at, ignored);
+  if (end_ < size) std::filesystem::resize_file(path, end_, ignored);
 }
 
-const BatchJournal::Record* BatchJournal::find(int64_t first) const {
-  const auto found = records_.find(first);
-  return found == records_.end() ? nullptr : &found->second;
+BatchJournal::Record BatchJournal::read(int64_t first) const {
+  std::ifstream file(path_, std::ios::binary);
+  const auto found = recordAt(file, places_.at(first), end_);
+  if (!found) throw Error(text(path_, ": changed while it was in use; run the same command again"));
+  return found->record;
 }
 
 void BatchJournal::append(int64_t first, const Record& record) {
@@ -125,10 +150,11 @@ void BatchJournal::append(int64_t first, const Record& record) {
   put(bytes, &head, 1);
   put(bytes, record.values.data(), record.values.size());
   put(bytes, record.flags.data(), record.flags.size());
-  const uint32_t sum = checksum(bytes.data(), bytes.size());
+  const uint32_t sum = checksum(bytes);
   put(bytes, &sum, 1);
-  if (!addBytes(path_, std::filesystem::file_size(path_), bytes)) cannotWrite(path_);
-  records_[first] = record;
+  if (!addBytes(path_, end_, bytes)) cannotWrite(path_);
+  places_[first] = end_;
+  end_ += bytes.size();
 }
 
 }  // namespace rdi::train

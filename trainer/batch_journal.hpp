@@ -25,15 +25,17 @@ public:
   /// differs when the file belongs to another evaluation, and when it cannot be read or written.
   BatchJournal(const std::string& path, const nlohmann::json& identity);
 
-  /// The record of the batch that starts at this image; null when there is none.
-  const Record* find(int64_t first) const;
+  /// Whether there is a record of the batch that starts at this image, and that record, read from the file.
+  bool has(int64_t first) const { return places_.count(first) != 0; }
+  Record read(int64_t first) const;
 
   /// Adds one and hands it to the disk. Throws rdi::Error when that fails: what was there before stays.
   void append(int64_t first, const Record& record);
 
 private:
   std::string path_;
-  std::map<int64_t, Record> records_;
+  std::map<int64_t, size_t> places_;  // where in the file the record of a batch begins
+  size_t end_ = 0;                    // of the last whole record
 };
 
 }  // namespace rdi::train

@@ -14,9 +14,11 @@
 #include "graph/model_io.hpp"
 #include "trainer/calibration_report.hpp"
 #include "trainer/command_line.hpp"
+#include "trainer/evaluation_json.hpp"
+#include "trainer/evaluation_table.hpp"
+#include "trainer/gnuplot.hpp"
 #include "trainer/model_fit.hpp"
 #include "trainer/progress_line.hpp"
-#include "trainer/report.hpp"
 #include "trainer/train_options.hpp"
 
 namespace rdi::train {
@@ -128,19 +130,29 @@ bool choosesByAttack(Policy policy) {
 // SIGINT or SIGTERM came.
 struct Stopped {};
 
+CalibrationTables tablesOf(const std::vector<AttackedScores>& scores) {
+  CalibrationTables result;
+  result.clean = scores.front().table;
+  for (size_t i = 1; i < scores.size(); ++i) result.attacked.push_back(scores[i].table);
+  return result;
+}
+
 // Images under attacks on one rule, and the static net under attacks on it.
 struct Look {
   std::vector<Attack> attacks;
   std::vector<AttackedScores> scores;  // clean, then those of the attacks
   RulePoint staticPoint;
+  bool attackFollows = false;
 
-  CalibrationTables tables() const {
-    CalibrationTables result;
-    result.clean = scores.front().table;
-    for (size_t i = 1; i < scores.size(); ++i) result.attacked.push_back(scores[i].table);
-    return result;
-  }
+  CalibrationTables tables() const { return tablesOf(scores); }
 };
+
+bool anyDepends(const std::vector<Attack>& attacks, const std::vector<graph::ExitRule>& rules) {
+  return std::any_of(attacks.begin(), attacks.end(), [&](const Attack& attack) {
+    return std::any_of(rules.begin(), rules.end(),
+                       [&](const graph::ExitRule& rule) { return attack.dependsOnRule(rule.fusion); });
+  });
+}
 
 // Images, and the network that looks at them.
 class Viewer {
@@ -163,13 +175,11 @@ public:
 
   ScoreTable clean() const { return run({}, closed(), "clean").front().table; }
 
-  Look look(const std::vector<Attack>& attacks, const graph::ExitRule& rule) const {
-    Look result{attacks, run(attacks, rule, "rule"), {}};
-    result.staticPoint = staticNet(result.tables());
-    if (std::any_of(attacks.begin(), attacks.end(),
-                    [](const Attack& attack) { return attack.dependsOnRule(graph::Fusion::last); }) ||
-        rule.fusion != graph::Fusion::last)
-      result.staticPoint = staticNet(Look{attacks, run(attacks, closed(), "static"), {}}.tables());
+  Look look(const std::vector<Attack>& attacks, const std::vector<graph::ExitRule>& rules,
+            const graph::ExitRule& rule) const {
+    Look result{attacks, run(attacks, rule, "rule"), {}, anyDepends(attacks, rules)};
+    result.staticPoint =
+        staticNet(result.attackFollows ? tablesOf(run(attacks, closed(), "static")) : result.tables());
     return result;
   }
 
@@ -191,12 +201,10 @@ private:
 // Chooses on the viewer's images, looking at all attacks, and says what it saw of the rule it chose.
 Look chooseByAttack(const Viewer& viewer, const std::vector<graph::ExitRule>& rules,
                     std::vector<Attack> attacks, int roundCount, Calibration& found) {
-  const auto following = std::stable_partition(attacks.begin(), attacks.end(), [&](const Attack& attack) {
-    return std::none_of(rules.begin(), rules.end(),
-                        [&](const graph::ExitRule& rule) { return attack.dependsOnRule(rule.fusion); });
-  });
+  const auto following = std::stable_partition(
+      attacks.begin(), attacks.end(), [&](const Attack& attack) { return !anyDepends({attack}, rules); });
   const std::vector<Attack> fixed(attacks.begin(), following), moving(following, attacks.end());
-  Look look{attacks, viewer.run(fixed, viewer.closed(), "fixed"), {}};
+  Look look{attacks, viewer.run(fixed, viewer.closed(), "fixed"), {}, !moving.empty()};
   const CalibrationTables tables = look.tables();
   look.staticPoint = staticNet(tables);
   if (moving.empty()) {
@@ -240,6 +248,21 @@ void chooseByClean(const ScoreTable& clean, const std::optional<ScoreTable>& pro
   found.choice = chooseRule(found.demand, rules, tables, found.costs, staticNet(tables));
 }
 
+// What thresholds of the chosen kind lose to attacks made for them.
+void reattackFrontier(const Viewer& viewer, const std::vector<Attack>& attacks, int count,
+                      Calibration& found) {
+  graph::ExitRule rule = found.choice.rule;
+  for (const std::vector<float>& thresholds : alongFrontier(found, static_cast<size_t>(count))) {
+    rule.thresholds = thresholds;
+    const CalibrationTables tables =
+        tablesOf(viewer.run(attacks, rule, text("frontier-", found.reattacked.size())));
+    std::vector<Decisions> attacked;
+    for (const ScoreTable& table : tables.attacked) attacked.push_back(decisionsOf(table, rule));
+    found.reattacked.push_back(
+        {thresholds, measureRule(decisionsOf(tables.clean, rule), attacked, found.costs, thresholds)});
+  }
+}
+
 }  // namespace
 
 void declareCalibrate(CLI::App& app, CalibrateArguments& arguments) {
@@ -270,6 +293,11 @@ void declareCalibrate(CLI::App& app, CalibrateArguments& arguments) {
   app.add_option("--check-share", arguments.checkShare,
                  "% of them that only measure what the others chose (50 for risk and where several rules are "
                  "tried, else 0)");
+  app.add_option("--frontier", arguments.frontier,
+                 "Draw cost against clean and attacked accuracy into this SVG file (needs gnuplot)");
+  app.add_option("--frontier-points", arguments.frontierPoints,
+                 "Rules along it to attack anew where the attack follows the rule")
+      ->capture_default_str();
   app.add_option("-o,--output", arguments.output, "Write the model here instead of in place");
   app.add_option("--folder", arguments.evaluator.folder,
                  "Folder for results of each batch: an interrupted run goes on from there");
@@ -309,15 +337,18 @@ int calibrateUnlessStopped(const CalibrateArguments& a) {
       a.checkShare.value_or(found.demand.policy == Policy::risk || rules.size() > 1 ? kUsualCheckShare : 0);
   if (!(checkShare >= 0 && checkShare < 100))
     throw Error(text("--check-share: found ", checkShare, ", expected a percentage from 0 to below 100"));
+  if (a.frontierPoints < 1)
+    throw Error(text("--frontier-points: found ", a.frontierPoints, ", expected 1 or more"));
   if (a.heldOut < 0) throw Error(text("--held-out: found ", a.heldOut, ", expected 1 or more images"));
   if (a.evaluator.limit < 0)
     throw Error(text("--limit: found ", a.evaluator.limit, ", expected 1 or more images"));
   const std::vector<Attack> attacks = judgingAttacks(a, subject);
   const std::string output = a.output.empty() ? a.model : a.output;
   checkWritable(a.json);
+  checkWritable(a.frontier);
   checkWritable(output);
-  const ImageSet all = subject.source.load(Split::train);
-  namingTheModel(a.model, [&] { checkModelFitsData(subject.model, all, subject.source); });
+  if (!a.frontier.empty()) runGnuplot("");  // says what is missing before the work, not after it
+  const ImageSet all = loadImages(subject, Split::train);
   const HeldOut heldOut = heldOutImages(a, subject);
   const ImageSet images = heldOutPart(all, heldOut.count, heldOut.seed);
   const int64_t limit = a.evaluator.limit > 0 ? std::min(a.evaluator.limit, images.count) : images.count;
@@ -328,34 +359,36 @@ int calibrateUnlessStopped(const CalibrateArguments& a) {
   const Viewer choosing(a, subject, images.select(parts.choosing), "choosing");
   const Viewer checking(a, subject, images.select(parts.checking), "checking");
   const bool isChecked = !parts.checking.empty();
+  const Viewer& honest = isChecked ? checking : choosing;
   Look look;
   if (choosesByAttack(found.demand.policy)) {
     look = chooseByAttack(choosing, rules, attacks, a.rounds.value_or(kUsualRounds), found);
-    found.choosing = viewOf(found.choice, look.tables(), look.staticPoint, subject.costs);
-    if (isChecked) look = checking.look(attacks, found.choice.rule);
+    found.choosing = viewOf(found.choice, look.tables(), look.staticPoint, look.attackFollows, subject.costs);
+    if (isChecked) look = checking.look(attacks, rules, found.choice.rule);
   } else {
     const CalibrationTables clean{choosing.clean(), {}};
     std::optional<ScoreTable> proving;
     if (found.demand.policy == Policy::risk) proving = checking.clean();
     chooseByClean(clean.clean, proving, rules, found);
-    found.choosing = viewOf(found.choice, clean, staticNet(clean), subject.costs);
-    look = (isChecked ? checking : choosing).look(attacks, found.choice.rule);
+    found.choosing = viewOf(found.choice, clean, staticNet(clean), false, subject.costs);
+    look = honest.look(attacks, rules, found.choice.rule);
   }
   CalibrationView& seen = isChecked ? found.checking.emplace() : found.choosing;
-  seen = viewOf(found.choice, look.tables(), look.staticPoint, subject.costs);
+  seen = viewOf(found.choice, look.tables(), look.staticPoint, look.attackFollows, subject.costs);
+  if (!a.frontier.empty() && seen.attackFollows)
+    reattackFrontier(honest, look.attacks, a.frontierPoints, found);
 
   const graph::ExitRule& rule = found.choice.rule;
-  const ImageSet& honest = isChecked ? checking.images : choosing.images;
-  const Evaluation evaluation =
-      evaluationOf(subject, "held-out", a.evaluator.seed, rule, honest, look.attacks, look.scores);
-  std::printf("%s: %lld held-out images of %s\n%s\n%s%s", a.model.c_str(),
-              static_cast<long long>(evaluation.imageCount), subject.source.name.c_str(),
-              describe(rule).c_str(), toTable(evaluation).c_str(), toTable(found).c_str());
+  Evaluation evaluation =
+      evaluationOf(subject, "held-out", a.evaluator.seed, rule, honest.images, look.attacks, look.scores);
+  evaluation.command = a.command;
+  std::printf("%s\n%s", toTable(evaluation, terminalWidth()).c_str(), toTable(found).c_str());
   if (!a.json.empty()) {
     nlohmann::json json = toJson(evaluation);
     json["calibration"] = toJson(found);
     graph::writeFileAtomically(a.json, json.dump(2) + "\n");
   }
+  if (!a.frontier.empty()) graph::writeFileAtomically(a.frontier, draw(frontierPlot(found)) + "\n");
   graph::eraseResults(subject.model);  // measured with the old rule
   graph::Metadata metadata;
   metadata.rule = rule;

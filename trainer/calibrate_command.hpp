@@ -18,6 +18,9 @@ struct CalibrateArguments : Request {
   std::optional<double> maxDrop, maxCost, maxRisk, confidence;  // points and percent
   std::optional<double> checkShare;                             // percent
   std::optional<int> rounds;
+  std::string frontier;  // SVG file
+  int frontierPoints = 5;
+  std::string command;  // as it was typed
   int64_t heldOut = 0;  // 0 = as the model's recipe says
 };
 

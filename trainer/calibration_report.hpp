@@ -11,6 +11,7 @@
 
 #include "trainer/attack_rounds.hpp"
 #include "trainer/calibration.hpp"
+#include "trainer/plot.hpp"
 #include "trainer/risk_choice.hpp"
 
 namespace rdi::train {
@@ -19,8 +20,9 @@ namespace rdi::train {
 /// place. Attacks that follow the rule were made for the chosen one: the others would face one of their own.
 struct CalibrationView {
   int64_t images = 0;
-  bool isAttacked = false;  // else attacked accuracies are clean ones
-  RulePoint staticNet;      // attacked by who knows that all take the main exit
+  bool isAttacked = false;     // else attacked accuracies are clean ones
+  bool attackFollows = false;  // another rule would face another attack
+  RulePoint staticNet;         // attacked by who knows that all take the main exit
   RulePoint chosen;
   std::vector<RulePoint> tried;
   std::vector<std::vector<RulePoint>> frontiers;
@@ -36,6 +38,8 @@ struct Calibration {
   std::vector<AttackRound> rounds;          // empty when no attack follows the rule
   bool settled = true;
   std::optional<ProvenChoice> proof;  // for risk
+  std::vector<FoundThresholds>
+      reattacked;  // rules of the chosen kind, each under its own attack, cheapest first
 
   /// What is to be believed: the images that had no part in the choice, where there are any.
   const CalibrationView& honest() const { return checking ? *checking : choosing; }
@@ -43,7 +47,11 @@ struct Calibration {
 
 /// The view of the choice that these images, clean and attacked, give.
 CalibrationView viewOf(const Choice& choice, const CalibrationTables& tables, const RulePoint& staticPoint,
-                       const std::vector<graph::ExitCost>& costs);
+                       bool attackFollows, const std::vector<graph::ExitCost>& costs);
+
+/// Up to `count` thresholds of the chosen kind of rule, from its cheapest to its most accurate ones, evenly
+/// in cost: those to attack anew for the plot.
+std::vector<std::vector<float>> alongFrontier(const Calibration& calibration, size_t count);
 
 /// "at most 0.2 points below the static net": what was asked.
 std::string describe(const Demand& demand, bool isAttacked);
@@ -53,6 +61,11 @@ std::string describe(const AttackRound& round);
 
 /// For reading: the rules that were tried, the chosen one marked, beside the static net; then the proof.
 std::string toTable(const Calibration& calibration);
+
+/// What thresholds can reach: clean and attacked accuracy against paid cost, for the chosen kind of rule and
+/// the best of the others, the chosen rule and the static net. Attacked curves that attacks made for another
+/// rule would flatter are left out.
+LinePlot frontierPlot(const Calibration& calibration);
 
 /// For programs, with every rule that was tried and every frontier; see docs/calibration.md.
 nlohmann::json toJson(const Calibration& calibration);

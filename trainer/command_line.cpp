@@ -3,11 +3,16 @@
 
 #include "trainer/command_line.hpp"
 
+#include <sys/ioctl.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cctype>
+#include <charconv>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 
 #include "graph/run_main.hpp"
 
@@ -51,9 +56,14 @@ CLI::Validator fraction() {
       [](std::string& number) {
         const size_t slash = number.find('/');
         if (slash == std::string::npos) return std::string();
+        const auto read = [](const char* first, const char* last, double& value) {
+          const auto [end, problem] = std::from_chars(first, last, value);
+          return problem == std::errc() && end == last;
+        };
         double above = 0, below = 0;
-        if (!CLI::detail::lexical_cast(number.substr(0, slash), above) ||
-            !CLI::detail::lexical_cast(number.substr(slash + 1), below) || below == 0)
+        const char* const text = number.data();
+        if (!read(text, text + slash, above) || !read(text + slash + 1, text + number.size(), below) ||
+            below == 0)
           return number + " is neither a number nor a fraction such as 8/255";
         char digits[32];
         std::snprintf(digits, sizeof digits, "%.17g", above / below);
@@ -78,6 +88,26 @@ void addAttackOptions(CLI::App& app, AttackOptions& options, const std::string& 
       ->capture_default_str();
   app.add_option("--project", options.project, "Back into the ball after each step (true or false)")
       ->capture_default_str();
+}
+
+std::string commandLine(int argc, const char* const* argv) {
+  std::string line;
+  for (int i = 0; i < argc; ++i) {
+    const std::string word = i == 0 ? std::filesystem::path(argv[0]).filename().string() : argv[i];
+    const bool isPlain = !word.empty() && std::all_of(word.begin(), word.end(), [](char c) {
+      return std::isalnum(static_cast<unsigned char>(c)) ||
+             std::string("-_./:,=+@%").find(c) != std::string::npos;
+    });
+    std::string quoted = "'";
+    for (const char c : word) quoted += c == '\'' ? "'\\''" : std::string(1, c);
+    line += (i == 0 ? "" : " ") + (isPlain ? word : quoted + "'");
+  }
+  return line;
+}
+
+size_t terminalWidth() {
+  winsize size{};
+  return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
 }
 
 void catchStopSignals() {

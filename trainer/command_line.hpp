@@ -22,6 +22,12 @@ CLI::Validator fraction();
 /// --epsilon, --step-size, --steps under the given names, and the rest of what an attack can be told.
 void addAttackOptions(CLI::App& app, AttackOptions& options, const std::string& stepsName);
 
+/// The command as it was typed, for people to type again: words that a shell would break are quoted.
+std::string commandLine(int argc, const char* const* argv);
+
+/// Characters in a line of the terminal that stdout is; 0 when it is none.
+size_t terminalWidth();
+
 /// After the first SIGINT or SIGTERM stopRequested() is true; a second one ends the program at once.
 void catchStopSignals();
 bool stopRequested();

@@ -4,12 +4,14 @@
 #include "trainer/data.hpp"
 
 #include <algorithm>
+#include <filesystem>
 #include <numeric>
 #include <random>
 
 #include "graph/error.hpp"
 #include "trainer/cifar10.hpp"
 #include "trainer/idx.hpp"
+#include "trainer/picture_folder.hpp"
 
 namespace rdi::train {
 namespace {
@@ -41,17 +43,21 @@ ImageSet ImageSet::select(const std::vector<int64_t>& places) const {
   return part;
 }
 
-ImageSet DataSource::load(Split split) const {
+ImageSet DataSource::load(Split split, const LoadProgress& progress) const {
   switch (format) {
     case Format::idx:
       return readIdxFolder(folder, name, split, static_cast<int64_t>(classNames.size()));
     case Format::cifar10:
       return readCifar10Folder(folder, split);
+    case Format::pictures:
+      return readPictureFolder(folder, split, pictureShape, progress);
   }
   throw Error(text(name, ": has no reader"));
 }
 
-std::string knownData() { return "mnist:FOLDER, fashion-mnist[:FOLDER] or cifar10:FOLDER"; }
+std::string knownData() {
+  return "mnist:FOLDER, fashion-mnist[:FOLDER], cifar10:FOLDER or folder:PATH (pictures)";
+}
 
 DataSource dataSource(const std::string& specification) {
   const size_t colon = specification.find(':');
@@ -68,11 +74,19 @@ DataSource dataSource(const std::string& specification) {
     source.format = DataSource::Format::cifar10;
     source.classNames = {"airplane", "automobile", "bird",  "cat",  "deer",
                          "dog",      "frog",       "horse", "ship", "truck"};
+  } else if (source.name == "folder") {
+    source.format = DataSource::Format::pictures;
   } else {
     throw Error(text("data set \"", source.name, "\" is not known; known are ", knownData()));
   }
   if (source.folder.empty())
     throw Error(text("data set \"", specification, "\" names no folder; expected ", source.name, ":FOLDER"));
+  if (source.format == DataSource::Format::pictures) {
+    source.classNames = PictureFolder(source.folder).classNames;
+    // Results and recipes name the data, not where they lie on this machine.
+    const auto normal = (std::filesystem::absolute(source.folder) / "").lexically_normal();
+    source.name += ":" + normal.parent_path().filename().string();
+  }
   return source;
 }
 

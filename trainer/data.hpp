@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -25,24 +26,29 @@ struct ImageSet {
 
 enum class Split { train, test };
 
+/// Told how many of how many pictures are read.
+using LoadProgress = std::function<void(int64_t done, int64_t all)>;
+
 /// A data set that can be loaded.
 struct DataSource {
-  enum class Format { idx, cifar10 };
+  enum class Format { idx, cifar10, pictures };
 
   Format format = Format::idx;
   std::string name;    // e.g. fashion-mnist
   std::string folder;  // where its files lie
   std::vector<std::string> classNames;
+  std::vector<int64_t> pictureShape;  // channels, height, width that `pictures` are brought to: the model's
 
   /// Throws rdi::Error naming file, found and expected when a file is missing, damaged or does not fit the
-  /// others.
-  ImageSet load(Split split) const;
+  /// others. The training set's order is the same each time; that of `pictures` mixes the classes.
+  ImageSet load(Split split, const LoadProgress& progress = {}) const;
 };
 
 /// What dataSource() understands, for help texts and messages.
 std::string knownData();
 
-/// From one of knownData(), such as `cifar10:FOLDER`. Throws rdi::Error listing them.
+/// From one of knownData(), such as `cifar10:FOLDER`. Throws rdi::Error listing them, and for a folder of
+/// pictures without classes.
 DataSource dataSource(const std::string& specification);
 
 /// 0 .. count - 1 in an order drawn by `seed`, the same on every machine.

@@ -13,7 +13,8 @@ torch::Tensor bytesOnDevice(const std::vector<uint8_t>& bytes, at::IntArrayRef s
   return device.is_cpu() ? view.clone() : view.to(device);
 }
 
-torch::Tensor toUnit(const torch::Tensor& pixels) { return pixels.to(torch::kFloat32).div_(255); }
+// To the bit what cv::dnn::blobFromImage gives for a scale of 1/255.
+torch::Tensor toUnit(const torch::Tensor& pixels) { return pixels.to(torch::kFloat32).mul_(1.0F / 255); }
 
 }  // namespace
 

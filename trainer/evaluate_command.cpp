@@ -9,8 +9,12 @@
 #include "graph/error.hpp"
 #include "graph/model_io.hpp"
 #include "trainer/command_line.hpp"
+#include "trainer/comparison.hpp"
+#include "trainer/evaluation_json.hpp"
+#include "trainer/evaluation_record.hpp"
+#include "trainer/evaluation_table.hpp"
 #include "trainer/model_fit.hpp"
-#include "trainer/report.hpp"
+#include "trainer/report_command.hpp"
 
 namespace rdi::train {
 
@@ -27,7 +31,10 @@ void declareEvaluate(CLI::App& app, EvaluateArguments& arguments) {
       "Folder for the report and for results of each batch: an interrupted run goes on from there");
   app.add_flag("--save-inputs", arguments.evaluator.saveInputs,
                "Save the attacked images in the output folder, for rdi-evaluate deployed");
-  app.add_flag("--write", arguments.write, "Write the results into the model's metadata");
+  app.add_option("--baseline", arguments.baseline,
+                 "Results (--json) of another model on the same images, for the report in the output folder");
+  app.add_flag("--write", arguments.write,
+               "Write the results into the model's metadata and into its card, a .md file beside it");
 }
 
 void checkEvaluate(EvaluateArguments& arguments) {
@@ -38,6 +45,8 @@ void checkEvaluate(EvaluateArguments& arguments) {
                                "is for the thresholds in the file; leave out --thresholds and --exit");
   if (!arguments.exit.empty() && !arguments.thresholds.empty())
     throw CLI::ValidationError("--exit", "is a choice of thresholds; leave out --thresholds");
+  if (!arguments.baseline.empty() && arguments.output.empty())
+    throw CLI::ValidationError("--baseline", "is shown in the report; give --output FOLDER for it");
   if (arguments.evaluator.saveInputs && arguments.output.empty())
     throw CLI::ValidationError("--save-inputs", "needs --output FOLDER");
   arguments.evaluator.folder = arguments.output;
@@ -77,6 +86,24 @@ graph::ExitRule ruleOf(const EvaluateArguments& a, const Subject& subject) {
   return rule;
 }
 
+// Before hours of work, not after them.
+void checkBaseline(const std::string& file, const Evaluation& baseline, const Subject& subject,
+                   int64_t imageCount, const std::vector<Attack>& attacks) {
+  Evaluation ours;
+  ours.data = subject.source.name;
+  ours.set = "test";
+  ours.classNames = subject.source.classNames;
+  ours.imageCount = imageCount;
+  for (const Attack& attack : attacks) {
+    ours.rows.emplace_back();
+    ours.rows.back().settings = attack.settings(subject.exitCount());
+    ours.rows.back().inBall = attack.inBall;
+  }
+  const std::string why = whyNotComparable(ours, baseline);
+  if (!why.empty())
+    throw Error(text(file, ": is no baseline for this: ", why, "; evaluate both in the same way"));
+}
+
 }  // namespace
 
 int evaluate(const EvaluateArguments& a) {
@@ -85,27 +112,30 @@ int evaluate(const EvaluateArguments& a) {
   const std::vector<Attack> attacks = attacksOf(a, subject);
   checkWritable(a.json);
   if (a.write) checkWritable(a.model);
-  const ImageSet images = subject.source.load(Split::test);
-  namingTheModel(a.model, [&] { checkModelFitsData(subject.model, images, subject.source); });
+  if (a.write) checkWritable(cardOf(a.model));
+  const ImageSet images = loadImages(subject, Split::test);
   EvaluatorOptions options = a.evaluator;
   options.modelName = a.model;
   Evaluator evaluator(subject.model, images, options);
+  ReportOptions report;
+  if (!a.baseline.empty()) {
+    report.baseline = loadEvaluation(a.baseline);
+    checkBaseline(a.baseline, *report.baseline, subject, evaluator.imageCount(), attacks);
+  }
   const auto scores = runAttacks(a, evaluator, attacks, rule);
   if (!scores) return kStoppedExitCode;
 
-  const Evaluation evaluation = evaluationOf(subject, "test", options.seed, rule, images, attacks, *scores);
-  std::printf("%s: %lld test images of %s\n%s\n%s", a.model.c_str(),
-              static_cast<long long>(evaluation.imageCount), subject.source.name.c_str(),
-              describe(rule).c_str(), toTable(evaluation).c_str());
-  const nlohmann::json result = toJson(evaluation);
-  if (!a.json.empty()) graph::writeFileAtomically(a.json, result.dump(2) + "\n");
-  if (!a.output.empty()) graph::writeFileAtomically(a.output + "/results.json", result.dump(2) + "\n");
+  Evaluation evaluation = evaluationOf(subject, "test", options.seed, rule, images, attacks, *scores);
+  evaluation.command = a.command;
+  std::printf("%s", toTable(evaluation, terminalWidth()).c_str());
+  if (!a.json.empty()) saveEvaluation(evaluation, a.json);
+  if (!a.output.empty()) saveEvaluation(evaluation, a.output + "/results.json");
   if (a.write) {
-    graph::Metadata metadata;
-    metadata.results = result;
-    graph::writeMetadata(subject.model, metadata);
+    writeResults(subject.model, evaluation);
     graph::saveModel(subject.model, a.model);
+    updateCard(cardOf(a.model), evaluation);
   }
+  if (!a.output.empty()) writePage(htmlReport(evaluation, report), a.output + "/report.html");
   return 0;
 }
 

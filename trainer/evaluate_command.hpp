@@ -12,6 +12,8 @@ struct EvaluateArguments : Request {
   std::vector<float> thresholds;  // instead of those in the file
   std::string exit;               // everybody leaves there, instead of by thresholds
   std::string output;             // folder for all that is found
+  std::string baseline;           // results of another model, for the report
+  std::string command;            // as it was typed, for the report
   bool write = false;
 };
 void declareEvaluate(CLI::App& app, EvaluateArguments& arguments);

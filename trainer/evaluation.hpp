@@ -53,7 +53,8 @@ struct PictureSample {
 
 /// All that rdi-evaluate found out about one model on one set of images.
 struct Evaluation {
-  std::string model;  // its file
+  std::string model;    // its file
+  std::string command;  // that measured all this, so that it can be done again; may be empty
   std::string data, set;
   std::vector<std::string> classNames;
   int64_t imageCount = 0;

@@ -99,10 +99,35 @@ private:
   std::vector<int64_t> times_, left_;
 };
 
-// The files of one row in the folder of an evaluation.
-struct Journals {
+// One row of the evaluation while it grows.
+struct Row {
+  std::string name;
+  const Attack* attack = nullptr;  // none: the clean images
   std::optional<BatchJournal> scores, images;
+  AttackedScores result;
 };
+
+// What the rows of one batch share.
+struct BatchState {
+  Batch batch;
+  int64_t first = 0;
+  std::vector<uint8_t> labels, isBroken;
+  std::map<std::string, std::vector<Tensor>> singles;  // single attacks by settings and exit, for max-average
+
+  int64_t count() const { return static_cast<int64_t>(labels.size()); }
+};
+
+// Scores of a batch under one attack, and the attacked images that are kept.
+struct Found {
+  BatchJournal::Record scores, images;
+};
+
+// Settings by which single attacks are those that max-average chooses from.
+std::string withoutForm(const Attack& attack, size_t exits) {
+  nlohmann::json settings = attack.settings(exits);
+  settings.erase("form");
+  return settings.dump();
+}
 
 }  // namespace
 
@@ -114,14 +139,18 @@ struct Evaluator::Parts {
   nlohmann::json identity;  // of model and data
   int64_t imageSize = 0;
 
+  size_t exits() const { return module->exitCount(); }
   int64_t total() const {
     return options.limit > 0 ? std::min(options.limit, images.count()) : images.count();
   }
-  Journals journals(const std::string& row, const nlohmann::json& settings) const;
-  Tensor attacked(const Attack& attack, const graph::ExitRule& rule, const Batch& batch, int64_t first,
-                  const std::vector<Tensor>& singles);
-  void saveInputs(const std::vector<std::string>& rows, const std::vector<Journals>& journals,
-                  const std::vector<AttackedScores>& results) const;
+  std::vector<Row> rowsFor(const std::vector<Attack>& attacks, const graph::ExitRule& rule) const;
+  BatchState batchAt(int64_t first) const;
+  std::optional<Found> known(const Row& row, const BatchState& state) const;
+  Found compute(Row& row, BatchState& state, const graph::ExitRule& rule);
+  Tensor attacked(const Attack& attack, BatchState& state, const graph::ExitRule& rule);
+  void add(Row& row, const BatchState& state, const Found& found) const;
+  void markBroken(const Found& found, BatchState& state, const graph::ExitRule& rule) const;
+  void saveInputs(const std::vector<Row>& rows) const;
 };
 
 Evaluator::Evaluator(const onnx::ModelProto& model, const ImageSet& images, const EvaluatorOptions& options) {
@@ -130,6 +159,7 @@ Evaluator::Evaluator(const onnx::ModelProto& model, const ImageSet& images, cons
   if (options.limit < 0) throw Error(text("--limit: found ", options.limit, ", expected 1 or more images"));
   const torch::Device device = useDevice(options.device, options.threads);
   GraphModuleOptions moduleOptions;
+  moduleOptions.channelsLast = true;  // a quarter faster, see benchmarks/attack_benchmark.cpp
   const auto module = namingTheModel(options.modelName, [&] {
     moduleOptions.logProbabilities = givesProbabilities(model);
     // As it is deployed: BatchNormalization folded into the convolutions, which is faster too.
@@ -154,33 +184,139 @@ Evaluator::~Evaluator() = default;
 
 int64_t Evaluator::imageCount() const { return parts_->total(); }
 
-Journals Evaluator::Parts::journals(const std::string& row, const nlohmann::json& settings) const {
-  Journals result;
-  if (options.folder.empty()) return result;
-  nlohmann::json mine = identity;
-  mine["row"] = row;
-  mine.update(settings);
-  const std::string path = options.folder + "/batches/" + savedName(row);
-  result.scores.emplace(path + ".scores", mine);
-  mine["saved"] = options.saveInputs ? "all images" : text("the first ", kSheetImages, " images");
-  result.images.emplace(path + ".images", mine);
-  return result;
+std::vector<Row> Evaluator::Parts::rowsFor(const std::vector<Attack>& attacks,
+                                           const graph::ExitRule& rule) const {
+  std::vector<Row> rows;
+  std::vector<std::string> before;
+  const auto add = [&](const std::string& name, const Attack* attack, const nlohmann::json& settings) {
+    Row row;
+    row.name = name;
+    row.attack = attack;
+    row.result.table.exitCount = static_cast<int>(exits());
+    row.result.table.count = total();
+    if (!options.folder.empty()) {
+      nlohmann::json mine = identity;
+      mine["row"] = name;
+      mine.update(settings);
+      const std::string path = options.folder + "/batches/" + savedName(name);
+      row.scores.emplace(path + ".scores", mine);
+      mine["saved"] = options.saveInputs ? "all images" : text("the first ", kSheetImages, " images");
+      row.images.emplace(path + ".images", mine);
+    }
+    rows.push_back(std::move(row));
+    before.push_back(name);
+  };
+  add("clean", nullptr, nlohmann::json::object());
+  for (const Attack& attack : attacks) {
+    nlohmann::json settings = {{"attack", attack.settings(exits())}};
+    if (attack.dependsOnRule(rule.fusion)) settings["rule"] = toJson(rule);
+    if (attack.onlySurvivors) settings["after"] = before;
+    add(attack.name, &attack, settings);
+  }
+  return rows;
 }
 
-Tensor Evaluator::Parts::attacked(const Attack& attack, const graph::ExitRule& rule, const Batch& batch,
-                                  int64_t first, const std::vector<Tensor>& singles) {
-  const std::string draw = text(options.seed, "/", attack.name, "/", first);
-  torch::Generator generator = makeGenerator(device, hashOf(draw.data(), draw.size()));
-  return attackUnderRule(*module, batch.images, batch.labels, attack.options, attack.form, rule, generator,
-                         singles);
+BatchState Evaluator::Parts::batchAt(int64_t first) const {
+  BatchState state;
+  state.first = first;
+  state.batch = images.range(first, std::min(options.batchSize, total() - first));
+  const Tensor labels = state.batch.labels.to(torch::kCPU, torch::kUInt8).contiguous();
+  state.labels.assign(labels.data_ptr<uint8_t>(), labels.data_ptr<uint8_t>() + labels.numel());
+  state.isBroken.resize(state.labels.size());
+  return state;
+}
+
+std::optional<Found> Evaluator::Parts::known(const Row& row, const BatchState& state) const {
+  if (!row.scores || !row.scores->has(state.first)) return {};
+  const bool needsPictures = options.saveInputs || state.first == 0;
+  if (needsPictures && !row.images->has(state.first)) return {};
+  Found found;
+  found.scores = row.scores->read(state.first);
+  if (state.first == 0) found.images = row.images->read(0);
+  return found;
+}
+
+Tensor Evaluator::Parts::attacked(const Attack& attack, BatchState& state, const graph::ExitRule& rule) {
+  const auto run = [&](const AttackForm& form, const Batch& batch, const std::vector<Tensor>& singles) {
+    const std::string draw =
+        text(options.seed, "/", attack.method, " ", form.name(exits()), "/", state.first);
+    torch::Generator generator = makeGenerator(device, hashOf(draw.data(), draw.size()));
+    return attackUnderRule(*module, batch.images, batch.labels, attack.options, form, rule, generator,
+                           singles);
+  };
+  if (attack.onlySurvivors) {
+    const Tensor isBroken = torch::tensor(std::vector<int64_t>(state.isBroken.begin(), state.isBroken.end()));
+    const Tensor places = (isBroken == 0).nonzero().squeeze(1).to(device);
+    if (places.size(0) == 0) return state.batch.images;
+    const Batch part{state.batch.images.index_select(0, places), state.batch.labels.index_select(0, places)};
+    return state.batch.images.index_copy(0, places, run(attack.form, part, {}));
+  }
+  // Max-average chooses among the very single attacks that have rows of their own.
+  using Kind = AttackForm::Kind;
+  if (attack.form.kind != Kind::single && attack.form.kind != Kind::maxAverage)
+    return run(attack.form, state.batch, {});
+  std::vector<Tensor>& singles = state.singles[withoutForm(attack, exits())];
+  singles.resize(exits());
+  const auto single = [&](size_t k) {
+    if (!singles[k].defined()) singles[k] = run({Kind::single, k}, state.batch, {});
+    return singles[k];
+  };
+  if (attack.form.kind == Kind::single) return single(attack.form.exit);
+  for (size_t k = 0; k < exits(); ++k) single(k);
+  return run(attack.form, state.batch, singles);
+}
+
+Found Evaluator::Parts::compute(Row& row, BatchState& state, const graph::ExitRule& rule) {
+  const auto start = Clock::now();
+  Found found;
+  found.scores.flags.assign(state.labels.size(), 1);
+  if (row.attack != nullptr && row.attack->onlySurvivors)
+    for (size_t i = 0; i < state.isBroken.size(); ++i) found.scores.flags[i] = state.isBroken[i] == 0;
+  const Tensor moved = row.attack == nullptr ? state.batch.images : attacked(*row.attack, state, rule);
+  found.scores.values = scoresOf(*module, moved);
+  found.scores.seconds = std::chrono::duration<double>(Clock::now() - start).count();
+  const int64_t kept = options.saveInputs ? state.count()
+                       : state.first == 0 ? std::min(state.count(), kSheetImages)
+                                          : 0;
+  if (kept > 0) found.images.values = toFloats(moved.narrow(0, 0, kept));
+  if (row.scores) {
+    if (kept > 0) row.images->append(state.first, found.images);
+    row.scores->append(state.first, found.scores);
+  }
+  return found;
+}
+
+void Evaluator::Parts::add(Row& row, const BatchState& state, const Found& found) const {
+  const auto append = [](auto& whole, const auto& part) {
+    whole.insert(whole.end(), part.begin(), part.end());
+  };
+  AttackedScores& result = row.result;
+  result.table.classCount = static_cast<int>(found.scores.values.size() / state.labels.size() / exits());
+  append(result.table.values, found.scores.values);
+  append(result.table.labels, state.labels);
+  append(result.attacked, found.scores.flags);
+  result.seconds += found.scores.seconds;
+  if (state.first > 0) return;
+  result.firstImages = found.images.values;
+  result.firstImages.resize(static_cast<size_t>(std::min(state.count(), kSheetImages) * imageSize));
+}
+
+void Evaluator::Parts::markBroken(const Found& found, BatchState& state, const graph::ExitRule& rule) const {
+  ScoreTable table;
+  table.exitCount = static_cast<int>(exits());
+  table.count = state.count();
+  table.values = found.scores.values;
+  table.labels = state.labels;
+  table.classCount = static_cast<int>(table.values.size() / table.labels.size() / exits());
+  const std::vector<bool> right = applyRule(table, rule).right;
+  for (size_t i = 0; i < right.size(); ++i)
+    if (!right[i]) state.isBroken[i] = 1;
 }
 
 std::optional<std::vector<AttackedScores>> Evaluator::run(const std::vector<Attack>& attacks,
                                                           const graph::ExitRule& rule,
                                                           const EvaluatorHooks& hooks) {
   Parts& my = *parts_;
-  const size_t exits = my.module->exitCount();
-  const int64_t total = my.total(), batchSize = my.options.batchSize;
   if (!my.options.folder.empty()) {
     std::error_code problem;
     std::filesystem::create_directories(my.options.folder + "/batches", problem);
@@ -188,145 +324,50 @@ std::optional<std::vector<AttackedScores>> Evaluator::run(const std::vector<Atta
       throw Error(
           text(my.options.folder, ": cannot be made a folder for the results (", problem.message(), ")"));
   }
-  std::vector<std::string> names = {"clean"};
-  std::vector<Journals> journals;
-  journals.push_back(my.journals("clean", nlohmann::json::object()));
-  bool knowsBroken = false;  // whether earlier rows decide what a row attacks
-  for (const Attack& attack : attacks) {
-    nlohmann::json settings = {{"attack", attack.settings(exits)}};
-    knowsBroken = knowsBroken || attack.onlySurvivors;
-    if (attack.dependsOnRule(rule.fusion)) settings["rule"] = toJson(rule);
-    if (attack.onlySurvivors) settings["after"] = names;
-    names.push_back(attack.name);
-    journals.push_back(my.journals(attack.name, settings));
-  }
-
-  std::vector<AttackedScores> results(names.size());
-  for (AttackedScores& result : results) {
-    result.table.exitCount = static_cast<int>(exits);
-    result.table.count = total;
-    result.attacked.resize(static_cast<size_t>(total));
-  }
-  TimeLeft timeLeft(attacks, (total + batchSize - 1) / batchSize);
-
-  for (int64_t first = 0; first < total; first += batchSize) {
-    const Batch batch = my.images.range(first, std::min(batchSize, total - first));
-    const int64_t count = batch.labels.size(0);
-    // The single attacks of this batch, by settings and exit: what max-average chooses from.
-    std::map<std::string, std::vector<Tensor>> singles;
-    std::vector<float> cleanScores;
-    std::vector<uint8_t> isBroken(static_cast<size_t>(count));
-
-    for (size_t row = 0; row < names.size(); ++row) {
-      const bool isClean = row == 0;
-      const Attack* attack = isClean ? nullptr : &attacks[row - 1];
-      BatchJournal::Record record, pictures;
-      const BatchJournal::Record* known =
-          journals[row].scores && (!my.options.saveInputs || journals[row].images->find(first) != nullptr)
-              ? journals[row].scores->find(first)
-              : nullptr;
-      if (known != nullptr) {
-        record = *known;
-        if (!isClean) timeLeft.wasKnown(row - 1);
-        if (first == 0)
-          if (const auto* found = journals[row].images->find(first)) pictures = *found;
+  std::vector<Row> rows = my.rowsFor(attacks, rule);
+  const int64_t batches = (my.total() + my.options.batchSize - 1) / my.options.batchSize;
+  TimeLeft timeLeft(attacks, batches);
+  for (int64_t first = 0; first < my.total(); first += my.options.batchSize) {
+    BatchState state = my.batchAt(first);
+    for (size_t r = 0; r < rows.size(); ++r) {
+      Row& row = rows[r];
+      std::optional<Found> found = my.known(row, state);
+      if (found) {
+        if (row.attack != nullptr) timeLeft.wasKnown(r - 1);
       } else {
-        const auto start = Clock::now();
-        record.flags.assign(static_cast<size_t>(count), 1);
-        Tensor moved = batch.images;
-        std::vector<int64_t> places(static_cast<size_t>(count));
-        std::iota(places.begin(), places.end(), 0);
-        if (!isClean && attack->onlySurvivors) {
-          places.clear();
-          for (size_t i = 0; i < isBroken.size(); ++i)
-            if (isBroken[i] == 0) places.push_back(static_cast<int64_t>(i));
-          std::transform(isBroken.begin(), isBroken.end(), record.flags.begin(),
-                         [](uint8_t broken) { return static_cast<uint8_t>(broken == 0); });
-        }
-        if (!isClean && !places.empty()) {
-          if (static_cast<int64_t>(places.size()) == count) {
-            const nlohmann::json settings = attack->settings(exits);
-            nlohmann::json key = settings;
-            key.erase("form");
-            std::vector<Tensor>& group = singles[key.dump()];
-            const bool isComplete =
-                group.size() == exits &&
-                std::all_of(group.begin(), group.end(), [](const Tensor& t) { return t.defined(); });
-            moved = my.attacked(*attack, rule, batch, first,
-                                attack->form.kind == AttackForm::Kind::maxAverage && isComplete
-                                    ? group
-                                    : std::vector<Tensor>());
-            if (attack->form.kind == AttackForm::Kind::single) {
-              group.resize(exits);
-              group[attack->form.exit] = moved;
-            }
-          } else {
-            const Tensor index = torch::tensor(places, torch::kInt64).to(my.device);
-            const Batch part{batch.images.index_select(0, index), batch.labels.index_select(0, index)};
-            moved = batch.images.index_copy(0, index, my.attacked(*attack, rule, part, first, {}));
-          }
-        }
-        record.values = scoresOf(*my.module, moved);
-        record.seconds = std::chrono::duration<double>(Clock::now() - start).count();
-        const int64_t kept = my.options.saveInputs ? count : first == 0 ? std::min(count, kSheetImages) : 0;
-        if (kept > 0) pictures.values = toFloats(moved.narrow(0, 0, kept));
-        if (journals[row].scores) {
-          if (kept > 0) journals[row].images->append(first, pictures);
-          journals[row].scores->append(first, record);
-        }
-        if (!isClean) timeLeft.wasDone(row - 1, record.seconds);
+        found = my.compute(row, state, rule);
+        if (row.attack != nullptr) timeLeft.wasDone(r - 1, found->scores.seconds);
       }
-
-      AttackedScores& result = results[row];
-      result.table.classCount = static_cast<int>(record.values.size() / static_cast<size_t>(count) / exits);
-      result.table.values.insert(result.table.values.end(), record.values.begin(), record.values.end());
-      const Tensor labels = batch.labels.to(torch::kCPU, torch::kUInt8).contiguous();
-      result.table.labels.insert(result.table.labels.end(), labels.data_ptr<uint8_t>(),
-                                 labels.data_ptr<uint8_t>() + count);
-      std::copy(record.flags.begin(), record.flags.end(), result.attacked.begin() + first);
-      result.seconds += record.seconds;
-      if (first == 0) {
-        const size_t most = static_cast<size_t>(std::min(count, kSheetImages) * my.imageSize);
-        result.firstImages.assign(
-            pictures.values.begin(),
-            pictures.values.begin() + static_cast<std::ptrdiff_t>(std::min(most, pictures.values.size())));
-      }
-      if (knowsBroken && (isClean || attack->inBall)) {
-        ScoreTable part = result.table;
-        part.count = count;
-        part.values = record.values;
-        part.labels.assign(labels.data_ptr<uint8_t>(), labels.data_ptr<uint8_t>() + count);
-        const std::vector<bool> right = applyRule(part, rule).right;
-        for (size_t i = 0; i < isBroken.size(); ++i)
-          isBroken[i] = static_cast<uint8_t>(isBroken[i] != 0 || !right[i]);
-      }
-      if (hooks.progress && !isClean) hooks.progress(*attack, first, timeLeft.seconds());
+      my.add(row, state, *found);
+      if (row.attack == nullptr || row.attack->inBall) my.markBroken(*found, state, rule);
+      if (hooks.progress && row.attack != nullptr) hooks.progress(*row.attack, first, timeLeft.seconds());
       if (hooks.stop && hooks.stop()) return {};
     }
   }
-  if (my.options.saveInputs && !my.options.folder.empty()) my.saveInputs(names, journals, results);
+  if (my.options.saveInputs && !my.options.folder.empty()) my.saveInputs(rows);
+  std::vector<AttackedScores> results;
+  for (Row& row : rows) results.push_back(std::move(row.result));
   return results;
 }
 
-void Evaluator::Parts::saveInputs(const std::vector<std::string>& rows, const std::vector<Journals>& journals,
-                                  const std::vector<AttackedScores>& results) const {
+void Evaluator::Parts::saveInputs(const std::vector<Row>& rows) const {
   std::filesystem::create_directories(options.folder + "/inputs");
-  const Tensor one = images.range(0, 1).images;
-  for (size_t row = 0; row < rows.size(); ++row) {
-    const SavedInputs files = savedInputs(options.folder, rows[row]);
-    NpyWriter<float> inputs(files.images, one.sizes().slice(1).vec());
+  const std::vector<int64_t> shape = images.range(0, 1).images.sizes().slice(1).vec();
+  for (const Row& row : rows) {
+    const SavedInputs files = savedInputs(options.folder, row.name);
+    NpyWriter<float> inputs(files.images, shape);
     for (int64_t first = 0; first < total(); first += options.batchSize) {
-      const std::vector<float>& values = journals[row].images->find(first)->values;
+      const std::vector<float> values = row.images->read(first).values;
       inputs.append(values.data(), static_cast<int64_t>(values.size()) / imageSize);
     }
     inputs.finish();
-    const ScoreTable& table = results[row].table;
+    const ScoreTable& table = row.result.table;
     NpyWriter<float> scores(files.scores, {table.exitCount, table.classCount});
     scores.append(table.values.data(), table.count);
     scores.finish();
   }
   NpyWriter<uint8_t> labels(savedLabels(options.folder), {});
-  labels.append(results[0].table.labels.data(), results[0].table.count);
+  labels.append(rows[0].result.table.labels.data(), rows[0].result.table.count);
   labels.finish();
 }
 

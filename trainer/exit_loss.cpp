@@ -72,7 +72,10 @@ Goal ownExit(Surrogate surrogate) {
 }
 
 Goal sumUnderRule(const AttackOptions& options, const graph::ExitRule& rule) {
-  return {[fusion = rule.fusion, surrogate = options.surrogate](const Scores& scores, const Aim& aim) {
+  // Candidates may have aimed at different classes: what compares them aims at none.
+  const Surrogate surrogate =
+      options.surrogate == Surrogate::targetedDlr ? Surrogate::dlr : options.surrogate;
+  return {[fusion = rule.fusion, surrogate](const Scores& scores, const Aim& aim) {
             return lossesOf(fusedAnswers(scores, fusion), aim, surrogate).sum(0);
           },
           kAllExits,

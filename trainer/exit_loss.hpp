@@ -40,7 +40,8 @@ Goal ownExit(Surrogate surrogate = Surrogate::crossEntropy);
 Goal goalOf(const AttackForm& form, const AttackOptions& options, const graph::ExitRule& rule,
             size_t exitCount, torch::Generator& generator);
 
-/// sumOfExits after fusion, for max-average against such a net.
+/// sumOfExits after fusion, for max-average against such a net; untargeted where the surrogate aims at a
+/// class.
 Goal sumUnderRule(const AttackOptions& options, const graph::ExitRule& rule);
 
 }  // namespace rdi::train

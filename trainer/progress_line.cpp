@@ -13,6 +13,7 @@ namespace rdi::train {
 namespace {
 
 constexpr double kSecondsBetweenLines = 10;
+constexpr double kSecondsThatNeedNoNews = 3;
 
 }  // namespace
 
@@ -37,16 +38,21 @@ void ProgressLine::finish() {
   isOpen_ = false;
 }
 
+std::function<void(int64_t, int64_t)> loadingOn(ProgressLine& line) {
+  const auto start = std::chrono::steady_clock::now();
+  return [&line, start](int64_t done, int64_t all) {
+    const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    if (seconds < kSecondsThatNeedNoNews) return;
+    const double left = seconds / static_cast<double>(done) * static_cast<double>(all - done);
+    line.show("reading pictures  " + std::to_string(done) + "/" + std::to_string(all) + "  " +
+              clockTime(left) + " left");
+  };
+}
+
 std::string clockTime(double seconds) {
   const auto total = static_cast<long>(std::lround(std::clamp(seconds, 0.0, 3.6e8)));
   char buffer[32];
   std::snprintf(buffer, sizeof buffer, "%ld:%02ld:%02ld", total / 3600, total / 60 % 60, total % 60);
-  return buffer;
-}
-
-std::string percent(double share) {
-  char buffer[32];
-  std::snprintf(buffer, sizeof buffer, "%.2f", share * 100);
   return buffer;
 }
 

@@ -4,6 +4,8 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
+#include <functional>
 #include <string>
 
 namespace rdi::train {
@@ -28,10 +30,10 @@ private:
   std::chrono::steady_clock::time_point last_;
 };
 
+/// A LoadProgress that shows on the line how far the reading of pictures is, once it has taken some seconds.
+std::function<void(int64_t done, int64_t all)> loadingOn(ProgressLine& line);
+
 /// 3725 -> "1:02:05", for times left.
 std::string clockTime(double seconds);
-
-/// 0.98765 -> "98.77".
-std::string percent(double share);
 
 }  // namespace rdi::train

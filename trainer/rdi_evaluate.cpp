@@ -3,23 +3,37 @@
 
 #include "trainer/calibrate_command.hpp"
 #include "trainer/command_line.hpp"
+#include "trainer/compare_command.hpp"
 #include "trainer/evaluate_command.hpp"
+#include "trainer/report_command.hpp"
 
 int main(int argc, char** argv) {
   using namespace rdi::train;
   CLI::App app("Accuracy, exits and cost of a multi-exit model, clean and attacked.", "rdi-evaluate");
   EvaluateArguments evaluation;
+  evaluation.command = commandLine(argc, argv);
   declareEvaluate(app, evaluation);
   CalibrateArguments calibration;
   CLI::App* choose = app.add_subcommand(
       "calibrate", "Chooses the exit rule on held-out training images and writes it into the model");
+  calibration.command = evaluation.command;
   declareCalibrate(*choose, calibration);
+  CompareArguments comparison;
+  CLI::App* together = app.add_subcommand("compare", "Several models' results in one table and on one page");
+  declareCompare(*together, comparison);
+  ReportArguments results;
+  CLI::App* again = app.add_subcommand("report", "Table and page of results that were measured before");
+  declareReport(*again, results);
   app.callback([&] {
     if (choose->parsed())
       checkCalibrate(calibration);
-    else
+    else if (!together->parsed() && !again->parsed())
       checkEvaluate(evaluation);
   });
-  return runProgram(app, "rdi-evaluate", argc, argv,
-                    [&] { return choose->parsed() ? calibrate(calibration) : evaluate(evaluation); });
+  return runProgram(app, "rdi-evaluate", argc, argv, [&] {
+    if (choose->parsed()) return calibrate(calibration);
+    if (together->parsed()) return compare(comparison);
+    if (again->parsed()) return report(results);
+    return evaluate(evaluation);
+  });
 }

@@ -8,6 +8,7 @@
 #include "graph/error.hpp"
 #include "trainer/command_line.hpp"
 #include "trainer/data.hpp"
+#include "trainer/number_format.hpp"
 #include "trainer/progress_line.hpp"
 #include "trainer/training.hpp"
 
@@ -108,6 +109,7 @@ int train(const CLI::App& app, Arguments& a) {
                  static_cast<long>(v.images), joined(v.clean).c_str(), joined(v.attacked).c_str());
   };
   hooks.stopRequested = stopRequested;
+  hooks.loading = loadingOn(line);
   catchStopSignals();
 
   TrainOutcome outcome;

@@ -8,6 +8,7 @@
 
 #include "graph/error.hpp"
 #include "trainer/command_line.hpp"
+#include "trainer/evaluation_summary.hpp"
 #include "trainer/progress_line.hpp"
 
 namespace rdi::train {
@@ -50,6 +51,7 @@ std::vector<PictureSample> picturesOf(const Evaluation& evaluation, const ImageS
                                       const std::vector<AttackedScores>& scores) {
   std::vector<PictureSample> pictures;
   const int64_t size = shape.imageSize();
+  const std::vector<size_t> shown = rowsToLookAt(evaluation);
   const int64_t count = static_cast<int64_t>(scores[0].firstImages.size()) / std::max<int64_t>(size, 1);
   for (int64_t i = 0; i < count; ++i) {
     PictureSample sample;
@@ -58,7 +60,7 @@ std::vector<PictureSample> picturesOf(const Evaluation& evaluation, const ImageS
     sample.channels = shape.channels;
     sample.height = shape.height;
     sample.width = shape.width;
-    for (size_t row = 0; row < evaluation.rows.size(); ++row) {
+    for (const size_t row : shown) {
       if (scores[row].attacked[static_cast<size_t>(i)] == 0 ||
           static_cast<int64_t>(scores[row].firstImages.size()) < (i + 1) * size)
         continue;
@@ -90,12 +92,14 @@ void declareRequest(CLI::App& app, Request& a) {
   app.add_option("--attack", a.attack,
                  "Attacks, by commas: none, pgd, fgsm, fgsm-unprojected, wrm, cw, apgd-ce, apgd-dlr, apgd-t, "
                  "square")
-      ->delimiter(',');
+      ->delimiter(',')
+      ->allow_extra_args(false);
   app.add_option("--attack-loss", a.attackLoss,
                  "Whose loss they climb, by commas: single:K, main, average (default), max-average, random, "
                  "own, routed, soft-routed, slowdown-uniform, slowdown-hinge, slowdown-depth, or all: each "
                  "single one and the average")
-      ->delimiter(',');
+      ->delimiter(',')
+      ->allow_extra_args(false);
   app.add_option(
          "--epsilon", options.epsilon,
          "Radius, in [0,1] pixel units, e.g. 8/255; usual: MNIST 0.3, Fashion-MNIST 0.1, others 8/255")

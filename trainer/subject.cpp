@@ -10,9 +10,24 @@
 
 #include "graph/error.hpp"
 #include "graph/model_io.hpp"
+#include "graph/shapes.hpp"
 #include "trainer/model_fit.hpp"
+#include "trainer/progress_line.hpp"
 
 namespace rdi::train {
+namespace {
+
+// The same number of classes in another order, or of other things, would be counted as wrong answers.
+void checkClassNames(const std::vector<std::string>& expected, const DataSource& source) {
+  const size_t count = expected.size();
+  if (count == 0 || count != source.classNames.size()) return;  // checkModelFitsData speaks of numbers
+  for (size_t i = 0; i < count; ++i)
+    if (expected[i] != source.classNames[i])
+      throw Error(text(source.name, ": found \"", source.classNames[i], "\" as class ", i, ", expected \"",
+                       expected[i], "\", as the model's rdi.class_names say"));
+}
+
+}  // namespace
 
 Subject loadSubject(const std::string& file, const std::string& data) {
   Subject subject;
@@ -24,17 +39,19 @@ Subject loadSubject(const std::string& file, const std::string& data) {
     subject.metadata = graph::readMetadata(subject.model);
     subject.costs = graph::exitCosts(subject.model);
     if (subject.metadata.rule) subject.rule = *subject.metadata.rule;
+    subject.source.pictureShape = graph::inputShape(subject.model);
+    checkClassNames(subject.metadata.classNames, subject.source);
     if (givesProbabilities(subject.model)) subject.scoresInFile = graph::Scores::probabilities;
   });
   subject.rule.scores = graph::Scores::logits;
   return subject;
 }
 
-std::string describe(const graph::ExitRule& rule) {
-  std::string thresholds;
-  for (float threshold : rule.thresholds) thresholds += text(thresholds.empty() ? "" : ", ", threshold);
-  return text("leaves when ", graph::nameOf(rule.criterion), " is below ", thresholds, "; fusion ",
-              graph::nameOf(rule.fusion), ", patience ", rule.patience);
+ImageSet loadImages(const Subject& subject, Split split) {
+  ProgressLine line;
+  const ImageSet images = subject.source.load(split, loadingOn(line));
+  namingTheModel(subject.file, [&] { checkModelFitsData(subject.model, images, subject.source); });
+  return images;
 }
 
 void checkWritable(const std::string& path) {

@@ -29,11 +29,12 @@ struct Subject {
 };
 
 /// Throws rdi::Error naming the file for a model that cannot be read or is an early-exit one, and for data
-/// that are not known.
+/// that are not known or have other classes than the file names.
 Subject loadSubject(const std::string& file, const std::string& data);
 
-/// "leaves when entropy is below 0.2, 0.3; fusion last, patience 1"
-std::string describe(const graph::ExitRule& rule);
+/// The subject's images of a split, with a progress line when reading takes long. Throws rdi::Error when they
+/// do not fit the model.
+ImageSet loadImages(const Subject& subject, Split split);
 
 /// Throws rdi::Error when the file cannot be written: before hours of work, not after them. An empty path is
 /// fine.

@@ -120,13 +120,15 @@ void forgetRuleAndResults(onnx::ModelProto& model) {
 class Training {
 public:
   // `modelName` goes before errors of the model.
-  Training(TrainOptions options, RunFolder folder, onnx::ModelProto model, const std::string& modelName)
+  Training(TrainOptions options, RunFolder folder, onnx::ModelProto model, const std::string& modelName,
+           const LoadProgress& loading)
       : options_(std::move(options)),
         folder_(std::move(folder)),
         model_(std::move(model)),
         source_(dataSource(options_.data)),
         device_(useDevice(options_.device, options_.threads)) {
-    const ImageSet images = source_.load(Split::train);
+    source_.pictureShape = graph::inputShape(model_);
+    const ImageSet images = source_.load(Split::train, loading);
     namingTheModel(modelName, [&] { checkModelFitsData(model_, images, source_); });
     const ImageSet trained = trainingPart(images, options_.heldOut, options_.heldOutSeed);
     if (trained.count < options_.batchSize)
@@ -477,7 +479,7 @@ TrainOutcome startTraining(const TrainOptions& options, const std::string& runFo
     throw Error(text(runFolder, ": holds a training already; go on with --resume ", runFolder,
                      " or give another folder"));
   onnx::ModelProto model = modelToStartFrom(options);
-  Training training(options, folder, model, options.init);
+  Training training(options, folder, model, options.init, hooks.loading);
 
   std::error_code failure;
   fs::create_directories(folder.path, failure);
@@ -503,7 +505,7 @@ TrainOutcome resumeTraining(const std::string& runFolder, std::optional<int> thr
   }
   if (threads) options.threads = *threads;
   checkTrainOptions(options);
-  Training training(options, folder, graph::loadModel(folder.initial()), folder.initial());
+  Training training(options, folder, graph::loadModel(folder.initial()), folder.initial(), hooks.loading);
   training.restore(checkpoint);
   return training.run(hooks);
 }

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "trainer/data.hpp"
 #include "trainer/train_options.hpp"
 
 namespace rdi::train {
@@ -36,6 +37,7 @@ struct TrainHooks {
   std::function<void(const TrainProgress&)> progress;
   std::function<void(const Validation&)> validation;
   std::function<bool()> stopRequested;
+  LoadProgress loading;
 };
 
 enum class TrainOutcome {

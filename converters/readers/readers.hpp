@@ -5,6 +5,7 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "converters/weights.hpp"
 
@@ -23,5 +24,8 @@ Weights readOnnx(const File& file);
 bool isZip(std::string_view bytes);
 bool isPickle(std::string_view bytes);
 bool isSafetensors(std::string_view bytes);
+
+/// What a file that no reader knows may be and what to do about it: "is packed with gzip; unpack it first".
+std::string guess(std::string_view bytes);
 
 }  // namespace rdi::convert::readers

@@ -15,10 +15,10 @@ namespace {
 using Kind = Pickle::Kind;
 using Value = Pickle::Value;
 
-constexpr size_t kDeepest = 32;         // dicts in dicts, modules in modules
-constexpr size_t kLongestName = 300;    // of a tensor
-constexpr size_t kMostDimensions = 64;  // as in torch
-constexpr size_t kMostListed = 20;      // state dicts in a message
+constexpr size_t kDeepest = 32;           // dicts in dicts, modules in modules
+constexpr size_t kMostDimensions = 64;    // as in torch
+constexpr size_t kMostEntries = 1 << 22;  // looked at; shared containers are cheap to write and long to read
+constexpr size_t kMostListed = 20;        // state dicts in a message
 
 struct StorageClass {
   std::string_view name;
@@ -101,7 +101,7 @@ public:
     };
     std::vector<Candidate> found;
     std::set<uint64_t> seen;
-    std::deque<Place> places{{"", pickle_.root(), 0}};
+    std::deque<Place> places{{"", untagged(pickle_.root()), 0}};
     for (; !places.empty(); places.pop_front()) {
       const Place place = std::move(places.front());
       if (!isContainer(place.value) || !seen.insert(place.value.as.node).second) continue;
@@ -185,6 +185,14 @@ private:
     return {Pickle::text(items[0]), &pickle_.items(items[1])};
   }
 
+  /// libtorch notes the type of a container by wrapping it: restore_type_tag(value, "Dict[str, Tensor]").
+  Value untagged(const Value& value) const {
+    const Call call = callOf(value);
+    return call.function == "torch.jit._pickle restore_type_tag" && !call.arguments->empty()
+               ? call.arguments->front()
+               : value;
+  }
+
   /// The call that makes the tensor, or the one inside a parameter; nothing for what is no dense tensor.
   std::optional<Call> rebuildOf(const Value& value) const {
     Call call = callOf(value);
@@ -211,7 +219,7 @@ private:
     std::vector<Entry> entries;
     const auto add = [&](const Value& key, const Value& value) {
       if (key.kind == Kind::text && key.size <= kLongestName)
-        entries.push_back({std::string(Pickle::text(key)), value});
+        entries.push_back({std::string(Pickle::text(key)), untagged(value)});
     };
     const auto& items = pickle_.items(dict);
     const size_t first = dict.kind == Kind::object ? 3 : 0;
@@ -224,10 +232,16 @@ private:
   }
 
   std::vector<Entry> entriesOf(const Value& container) const {
-    if (isDict(container)) return dictEntries(container);
     std::vector<Entry> entries;
     std::set<uint64_t> seen;
-    addModule(container, "", 0, seen, entries);
+    if (isDict(container))
+      entries = dictEntries(container);
+    else
+      addModule(container, "", 0, seen, entries);
+    entriesSeen_ += entries.size();
+    if (entriesSeen_ > kMostEntries)
+      throw Error(text("holds more than ", kMostEntries,
+                       " entries that share their contents; it is damaged or hostile"));
     return entries;
   }
 
@@ -302,6 +316,7 @@ private:
 
   const Pickle& pickle_;
   const StorageBytes& bytesOf_;
+  mutable size_t entriesSeen_ = 0;
 };
 
 std::string listed(const std::vector<Candidate>& candidates) {

@@ -11,7 +11,10 @@
 #include "graph/error.hpp"
 #include "graph/metadata.hpp"
 #include "graph/model_io.hpp"
+#include "graph/nested_if.hpp"
 #include "graph/zoo/zoo.hpp"
+#include "tests/graph/naive_run.hpp"
+#include "tests/graph/toy_model.hpp"
 
 namespace rdi::convert {
 namespace {
@@ -137,6 +140,70 @@ TEST(Convert, AWrongNumberOfRecordedThresholdsIsRefused) {
   metadata.rule->thresholds = {0.1f};
   graph::writeMetadata(model, metadata);
   EXPECT_NE(messageOf(model, {}).find("1 thresholds for 3 exits"), std::string::npos) << messageOf(model, {});
+}
+
+TEST(Convert, WritesNestedIfByTheSameRules) {
+  const auto model = toNestedIf(calibrated(), "in.onnx", {});
+  EXPECT_TRUE(graph::isNestedIf(model));
+  EXPECT_EQ(ruleOf(model).thresholds, calibratedRule().thresholds);
+  EXPECT_EQ(graph::readMetadata(model).results, (nlohmann::json{{"accuracy", 0.99}}));
+  ConvertOptions options;
+  options.exits = {"exit2", "main"};
+  const auto two = toNestedIf(calibrated(), "in.onnx", options);
+  EXPECT_EQ(ruleOf(two).thresholds, (std::vector<float>{0.2f}));
+  EXPECT_TRUE(graph::readMetadata(two).results.is_null());
+  EXPECT_THROW(toNestedIf(zoo::build("rdi-smallcnn"), "in.onnx", {}), Error);
+  EXPECT_THROW(toNestedIf(toEarlyExit(calibrated(), "x", {}), "in.onnx", {}), Error);
+}
+
+// The pieces, run one after the other, compute what the whole does.
+TEST(Convert, PartsAddUpToTheModel) {
+  auto model = test::tinyMultiExit();
+  const auto image = test::randomInput({1, 3, 8, 8}, 4);
+  const auto whole = test::runNaively(model, image);
+  std::map<std::string, test::Tensor> known{{"image", image}};
+  for (const std::string part : {"stage1", "exit1", "stage2", "classifier_exit2", "main"}) {
+    const auto piece = toPart(model, "in.onnx", {}, part);
+    std::map<std::string, test::Tensor> inputs;
+    for (const auto& input : piece.graph().input()) inputs[input.name()] = known.at(input.name());
+    const auto found = test::runNaively(piece, inputs);
+    for (const auto& output : piece.graph().output()) known[output.name()] = found.at(output.name());
+  }
+  for (const auto& exit : graph::exitNames(model))
+    EXPECT_LT(test::relativeDifference(whole.at(exit), known.at(exit)), 1e-5) << exit;
+}
+
+TEST(Convert, PartsOfAnEarlyExitFileAreThoseItHolds) {
+  const auto model = calibrated();
+  const auto early = toEarlyExit(model, "a", {});
+  for (const std::string part : {"stage1", "classifier_exit1", "exit2", "main"})
+    EXPECT_EQ(graph::serialize(toPart(early, "a", {}, part)), graph::serialize(toPart(model, "a", {}, part)));
+  const auto messageFor = [](const onnx::ModelProto& from, const std::string& part) -> std::string {
+    try {
+      toPart(from, "in.onnx", {}, part);
+    } catch (const Error& error) {
+      return error.what();
+    }
+    return "no error";
+  };
+  for (const auto& from : {model, early})
+    EXPECT_EQ(messageFor(from, "stage9"),
+              "in.onnx: there is no part 'stage9'; the model has stage1, classifier_exit1, stage2, "
+              "classifier_exit2, classifier_main");
+}
+
+TEST(Inspect, ReadsANestedIfFile) {
+  const auto multi = inspect(calibrated(), "a", 1),
+             nested = inspect(toNestedIf(calibrated(), "a", {}), "b", 2);
+  EXPECT_EQ(nested.at("kind"), "nested-if");
+  EXPECT_EQ(nested.at("classes"), 10);
+  ASSERT_EQ(nested.at("exits").size(), 3u);
+  for (size_t k = 0; k < 3; ++k)
+    for (const char* key : {"name", "own_macs", "paid_macs", "threshold", "share_of_static"})
+      EXPECT_EQ(nested.at("exits")[k].at(key), multi.at("exits")[k].at(key)) << key;
+  auto bare = toNestedIf(calibrated(), "a", {});
+  bare.clear_metadata_props();
+  EXPECT_THROW(inspect(bare, "a", 1), Error);
 }
 
 TEST(Inspect, AgreesWithTheCostOfTheModelBeforeAndAfterConversion) {

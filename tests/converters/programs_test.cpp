@@ -122,6 +122,35 @@ TEST_F(Programs, ConvertWritesOneExitAlone) {
   EXPECT_EQ(graph::exitNames(model), (std::vector<std::string>{"main"}));
 }
 
+TEST_F(Programs, ConvertWritesNestedIf) {
+  const auto result = convert({"calibrated.onnx", "-o", "if.onnx", "--if"});
+  EXPECT_EQ(result.exitCode, 0) << result.err;
+  EXPECT_EQ(result.out.rfind("wrote if.onnx: nested-if, 3 exits (exit1 < 0.023, exit2 < 0.014, main)", 0), 0u)
+      << result.out;
+  const auto shown = inspect({"if.onnx"});
+  EXPECT_EQ(shown.exitCode, 0) << shown.err;
+  EXPECT_NE(shown.out.find("nested-if network"), std::string::npos);
+  expectRefused(RDI_CONVERT, {"if.onnx", "-o", "out.onnx"}, {"if.onnx", "sub-graph", "multi-exit"});
+  expectRefused(RDI_CONVERT, {"small.onnx", "-o", "out.onnx", "--if"}, {"small.onnx", "no thresholds"});
+}
+
+TEST_F(Programs, ConvertWritesOnePart) {
+  for (const char* from : {"small.onnx", "early.onnx"}) {
+    const auto result = convert({from, "-o", "part.onnx", "--extract", "stage2"});
+    EXPECT_EQ(result.exitCode, 0) << result.err;
+    EXPECT_EQ(result.out.rfind(
+                  "wrote part.onnx: stage2, from relu1 1x32x26x26 to relu3 1x64x10x10, 7.15162 MMAC, ", 0),
+              0u)
+        << result.out;
+  }
+  EXPECT_EQ(
+      convert({"small.onnx", "-o", "part.onnx", "--extract", "exit2", "--exits", "exit2,main"}).exitCode, 0);
+  expectRefused(RDI_CONVERT, {"small.onnx", "-o", "out.onnx", "--extract", "stage7"},
+                {"small.onnx", "stage7", "stage1, classifier_exit1, stage2"});
+  expectRefused(RDI_CONVERT, {"small.onnx", "-o", "out.onnx", "--extract", "exit1", "--exits", "exit9,main"},
+                {"small.onnx", "exit9"});
+}
+
 TEST_F(Programs, ConvertWritesAFreshNetworkOfTheZoo) {
   for (const char* seed : {"1", "18446744073709551615"}) {
     const auto result = convert({"--arch", "rdi-smallcnn", "--seed", seed, "-o", "fresh.onnx"});
@@ -213,6 +242,13 @@ TEST_F(Programs, WrongUsageEndsWithExitCodeTwo) {
       {"-o", "out.onnx", "--arch", "rdi-smallcnn", "--map", "a=b"},
       {"small.onnx", "-o", "out.onnx", "--key", "model"},
       {"small.onnx", "-o", "out.onnx", "--static", "main", "--thresholds", "1,1"},
+      {"small.onnx", "-o", "out.onnx", "--static", "main", "--if"},
+      {"small.onnx", "-o", "out.onnx", "--extract", "stage1", "--if"},
+      {"small.onnx", "-o", "out.onnx", "--extract", "stage1", "--static", "main"},
+      {"small.onnx", "-o", "out.onnx", "--extract", "stage1", "--thresholds", "1,1"},
+      {"small.onnx", "-o", "out.onnx", "--if", "--engine", "opencv"},
+      {"-o", "out.onnx", "--arch", "rdi-smallcnn", "--if"},
+      {"-o", "out.onnx", "--arch", "rdi-smallcnn", "--extract", "stage1"},
       {"-o", "out.onnx", "--arch", "rdi-smallcnn", "--static", "main"},
       {"-o", "out.onnx", "--arch", "rdi-smallcnn", "--seed", "-1"},
   };

@@ -116,6 +116,7 @@ TEST(Metadata, DamagedValuesAreErrorsThatNameTheKey) {
       {"rdi.rule", "{\"fusion\": 1}"},
       {"rdi.rule", "{\"thresholds\": [\"high\"]}"},
       {"rdi.rule", "{\"thresholds\": [null]}"},
+      {"rdi.rule", "{\"thresholds\": [\"nan\"]}"},
       {"rdi.rule", "{\"thresholds\": [1e999]}"},
       {"rdi.cost", "]"},
       {"rdi.results", "\xff\xfe"},
@@ -133,6 +134,30 @@ TEST(Metadata, DamagedValuesAreErrorsThatNameTheKey) {
     } catch (const Error& error) {
       EXPECT_NE(std::string(error.what()).find(damaged.key), std::string::npos) << error.what();
     }
+  }
+}
+
+TEST(Metadata, NumbersThatJsonLacksAreWords) {
+  for (const double value : {0.1, -3.0, 0.0, double(INFINITY), -double(INFINITY)})
+    EXPECT_EQ(numberFromJson(nlohmann::json::parse(numberToJson(value).dump())), value);
+  EXPECT_EQ(numberToJson(INFINITY), "inf");
+  EXPECT_EQ(numberToJson(-INFINITY), "-inf");
+  EXPECT_EQ(numberToJson(NAN), "nan");
+  EXPECT_TRUE(std::isnan(numberFromJson("nan")));
+  EXPECT_THROW(numberFromJson("infinite"), Error);
+}
+
+TEST(Metadata, CostsAreReadBack) {
+  const auto model = test::tinyMultiExit();
+  const auto costs = exitCosts(model), read = costFromJson(costToJson(costs));
+  EXPECT_EQ(costToJson(model), costToJson(costs));
+  ASSERT_EQ(read.size(), costs.size());
+  for (size_t k = 0; k < costs.size(); ++k) {
+    EXPECT_EQ(read[k].exit, costs[k].exit);
+    EXPECT_EQ(read[k].own.conv, costs[k].own.conv);
+    EXPECT_EQ(read[k].own.linear, costs[k].own.linear);
+    EXPECT_EQ(read[k].paid.conv, costs[k].paid.conv);
+    EXPECT_EQ(read[k].paid.linear, costs[k].paid.linear);
   }
 }
 

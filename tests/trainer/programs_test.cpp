@@ -1,11 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: the rdi authors
 
-#include <fcntl.h>
 #include <gtest/gtest.h>
-#include <signal.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
@@ -16,46 +12,15 @@
 #include "graph/metadata.hpp"
 #include "graph/model_io.hpp"
 #include "graph/zoo/zoo.hpp"
+#include "tests/trainer/process.hpp"
 #include "tests/trainer/tiny.hpp"
 
 namespace rdi::train {
 namespace {
 
+using test::Process;
+using test::Result;
 using test::TemporaryFolder;
-
-struct Result {
-  int exitCode = 0;
-  std::string out, err;
-};
-
-// A program that runs; its output goes to files.
-class Process {
-public:
-  Process(const TemporaryFolder& folder, const std::vector<std::string>& arguments)
-      : out_(folder.path("out.txt")), err_(folder.path("err.txt")), pid_(fork()) {
-    if (pid_ != 0) return;
-    std::vector<char*> pointers;
-    for (const std::string& argument : arguments) pointers.push_back(const_cast<char*>(argument.c_str()));
-    pointers.push_back(nullptr);
-    dup2(open(out_.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600), STDOUT_FILENO);
-    dup2(open(err_.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600), STDERR_FILENO);
-    execv(pointers[0], pointers.data());
-    _exit(127);
-  }
-
-  void send(int signal) const { kill(pid_, signal); }
-
-  Result wait() const {
-    int status = 0;
-    waitpid(pid_, &status, 0);
-    return {WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), graph::readFile(out_),
-            graph::readFile(err_)};
-  }
-
-private:
-  std::string out_, err_;
-  pid_t pid_;
-};
 
 class Programs : public testing::Test {
 protected:
@@ -237,11 +202,14 @@ TEST_F(Programs, CalibrateThenEvaluateWriteTheirFindingsIntoTheModel) {
   result = run({RDI_EVALUATE, model, "--data", data_, "--attack", "pgd", "--attack-loss", "all", "--epsilon",
                 "0.1", "--step-size", "0.05", "--steps", "3", "--limit", "50", "--json", json, "--write"});
   ASSERT_EQ(result.exitCode, 0) << result.err;
-  for (const char* part : {"50 test images", "clean", "single:1", "main", "average", "worst attack", "paid"})
+  for (const char* part : {"50 test images", "clean", "pgd single:1", "pgd main", "pgd average",
+                           "paper worst case", "union", "paid"})
     EXPECT_NE(result.out.find(part), std::string::npos) << part << "\n" << result.out;
   const nlohmann::json stated = nlohmann::json::parse(graph::readFile(json));
   EXPECT_EQ(stated["rows"].size(), 4U);
-  EXPECT_EQ(graph::readMetadata(graph::loadModel(model)).results, stated);
+  const nlohmann::json written = graph::readMetadata(graph::loadModel(model)).results;
+  EXPECT_EQ(written["summary"]["union"], stated["summary"]["union"]);
+  EXPECT_EQ(written["rows"].size(), 4U);
   double share = 0;
   for (double part : stated["rows"][0]["exit_shares"]) share += part;
   EXPECT_NEAR(share, 1, 1e-9);
@@ -249,6 +217,111 @@ TEST_F(Programs, CalibrateThenEvaluateWriteTheirFindingsIntoTheModel) {
   result = run({RDI_EVALUATE, "calibrate", model, "--data", data_});
   ASSERT_EQ(result.exitCode, 0) << result.err;
   EXPECT_TRUE(graph::readMetadata(graph::loadModel(model)).results.is_null()) << "of the rule before";
+}
+
+TEST_F(Programs, PicturesInFoldersAreTrainedOnAndEvaluated) {
+  const std::string pictures = folder_.path("pictures");
+  for (const auto& [split, name] : {std::pair(Split::train, "train"), {Split::test, "test"}}) {
+    const ImageSet images = dataSource(data_).load(split);
+    for (int64_t i = 0; i < images.count; ++i) {
+      const std::string place = pictures + "/" + name + "/" + std::to_string(images.labels[size_t(i)]);
+      std::filesystem::create_directories(place);
+      const auto* pixels = reinterpret_cast<const char*>(images.pixels.data()) + i * 64;
+      test::writeFile(place + "/" + std::to_string(i) + ".pgm", "P5 8 8 255\n" + std::string(pixels, 64));
+    }
+  }
+  const std::string folder = folder_.path("run"), model = folder + "/model.onnx",
+                    json = folder_.path("result.json");
+  std::vector<std::string> command = training(folder, 60);
+  for (std::string& word : command)
+    if (word == data_) word = "folder:" + pictures;
+  Result result = run(command);
+#ifndef RDI_TRAINER_HAS_OPENCV
+  EXPECT_EQ(result.exitCode, 1);
+  EXPECT_NE(result.err.find("built without OpenCV"), std::string::npos) << result.err;
+  GTEST_SKIP() << "built without OpenCV";
+#endif
+  ASSERT_EQ(result.exitCode, 0) << result.err;
+  const graph::Metadata metadata = graph::readMetadata(graph::loadModel(model));
+  EXPECT_EQ(metadata.recipe["data"], "folder:pictures");
+  EXPECT_EQ(metadata.classNames.size(), 10U);
+  ASSERT_EQ(run({RDI_EVALUATE, "calibrate", model, "--data", "folder:" + pictures}).exitCode, 0);
+  // The same pictures in another format: the same accuracy, whatever their order.
+  std::vector<double> accuracies;
+  for (const std::string& data : {"folder:" + pictures, data_}) {
+    result = run({RDI_EVALUATE, model, "--data", data, "--json", json});
+    ASSERT_EQ(result.exitCode, 0) << result.err;
+    accuracies.push_back(nlohmann::json::parse(graph::readFile(json))["rows"][0]["accuracy"]);
+  }
+  EXPECT_GT(accuracies[0], 0.5);
+  EXPECT_NEAR(accuracies[0], accuracies[1], 1e-12);
+
+  std::filesystem::rename(pictures + "/train/3", pictures + "/train/three");
+  std::filesystem::rename(pictures + "/test/3", pictures + "/test/three");
+  expectRefused({RDI_EVALUATE, model, "--data", "folder:" + pictures}, 1,
+                "found \"4\" as class 3, expected \"3\"");
+}
+
+TEST_F(Programs, ASuiteLeavesItsFindingsInAFolderAndGoesOnFromThere) {
+  const std::string folder = folder_.path("found");
+  const std::vector<std::string> command = {
+      RDI_EVALUATE,   model_,      "--data",    data_,     "--thresholds", "2.2",       "--suite",
+      "full",         "--epsilon", "5/255",     "--steps", "30",           "--queries", "30",
+      "--batch-size", "10",        "--threads", "1",       "--output",     folder};
+  {
+    Process process(folder_, command);
+    while (!std::filesystem::exists(folder + "/batches/clean.scores"))
+      std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    process.send(SIGINT);
+    const Result stopped = process.wait();
+    ASSERT_EQ(stopped.exitCode, 130) << stopped.err;
+    EXPECT_NE(stopped.err.find("run the same command to go on"), std::string::npos) << stopped.err;
+    EXPECT_FALSE(std::filesystem::exists(folder + "/results.json"));
+  }
+  const Result result = run(command);
+  ASSERT_EQ(result.exitCode, 0) << result.err;
+  for (const char* part : {"pgd max-average", "fgsm-unprojected main", "apgd-ce soft-routed", "square routed",
+                           "pgd slowdown-hinge", "wrm average"})
+    EXPECT_NE(result.out.find(part), std::string::npos) << part << "\n" << result.out;
+  const nlohmann::json found = nlohmann::json::parse(graph::readFile(folder + "/results.json"));
+  EXPECT_LE(found["summary"]["union"]["accuracy"].get<double>(), found["rows"][0]["accuracy"].get<double>());
+  EXPECT_NEAR(found["rows"][1]["settings"]["epsilon"].get<double>(), 5.0 / 255, 1e-9);
+  std::vector<std::string> other = command;
+  *(std::find(other.begin(), other.end(), "--steps") + 1) = "31";
+  expectRefused(other, 1, "holds results of another evaluation");
+}
+
+TEST_F(Programs, AttacksThatMakeNoSenseAreRefusedBeforeTheWork) {
+  const auto refuse = [&](std::vector<std::string> more, int exitCode, const std::string& part) {
+    std::vector<std::string> command = {RDI_EVALUATE, model_, "--data", data_, "--thresholds", "1"};
+    command.insert(command.end(), more.begin(), more.end());
+    expectRefused(command, exitCode, part);
+  };
+  refuse({"--attack", "pgd", "--epsilon", "8"}, 1, "write 8/255");
+  refuse({"--attack", "pgd", "--epsilon", "8/0"}, 2, "fraction");
+  refuse({"--attack", "pgd", "--step-size", "2"}, 1, "step size");
+  refuse({"--attack", "pgd,magic"}, 2, "magic");
+  refuse({"--attack", "none,pgd"}, 2, "none");
+  refuse({"--suite", "huge"}, 2, "--suite");
+  refuse({"--attack", "pgd", "--attack-loss", "slowdown"}, 1, "slowdown-hinge");
+  refuse({"--attack", "square", "--queries", "0"}, 1, "--queries");
+  refuse({"--attack", "square", "--norm", "l2", "--epsilon", "1"}, 1, "--norm linf");
+  refuse({"--attack", "pgd", "--norm", "l2"}, 1, "--epsilon");
+  refuse({"--save-inputs"}, 2, "--output");
+  refuse({"--exit", "main"}, 2, "--thresholds");
+  refuse({"--output", "/proc/self/comm"}, 1, "cannot be made a folder");
+  expectRefused({RDI_EVALUATE, model_, "--data", data_, "--exit", "exit9"}, 1, "expected one of exit1, main");
+}
+
+TEST_F(Programs, EverybodyLeavesByTheExitThatIsNamed) {
+  const std::string json = folder_.path("result.json");
+  const auto shares = [&](const std::string& exit) {
+    const Result result = run({RDI_EVALUATE, model_, "--data", data_, "--exit", exit, "--json", json});
+    EXPECT_EQ(result.exitCode, 0) << result.err;
+    return nlohmann::json::parse(graph::readFile(json))["rows"][0]["exit_shares"].get<std::vector<double>>();
+  };
+  EXPECT_EQ(shares("exit1"), (std::vector<double>{1, 0}));
+  EXPECT_EQ(shares("main"), (std::vector<double>{0, 1}));
 }
 
 TEST_F(Programs, ThresholdsOnTheCommandLineReplaceThoseOfTheFile) {

@@ -10,7 +10,6 @@
 
 #include "graph/error.hpp"
 #include "tests/trainer/score_tables.hpp"
-#include "trainer/report.hpp"
 
 namespace rdi::train {
 namespace {
@@ -69,30 +68,6 @@ TEST(EqualShares, NeverCountsOnScoresThatAreNoNumbers) {
 }
 
 TEST(EqualShares, WantImages) { EXPECT_THROW(equalShares({}, {}), Error); }
-
-TEST(Report, WorstAndUnionSpeakOfTheAttacksAlone) {
-  Report report;
-  report.costs = costsOf({50, 100});
-  const auto row = [](const std::string& name, const std::vector<bool>& right) {
-    RuleOutcome outcome;
-    outcome.right = right;
-    for (bool one : right) outcome.accuracy += one / static_cast<double>(right.size());
-    outcome.shares = {0.5, 0.5};
-    outcome.accuracyForced = {0.5, 0.75};
-    outcome.accuracyLeaving = {1, std::nan("")};
-    return ReportRow{name, outcome};
-  };
-  report.rows = {row("clean", {false, false, false, false}), row("single:1", {true, true, true, false}),
-                 row("average", {false, true, true, false})};
-  EXPECT_EQ(report.worst(), 2U);
-  EXPECT_DOUBLE_EQ(report.unionAccuracy(), 0.5);
-  const nlohmann::json json = toJson(report);
-  EXPECT_EQ(json["worst_attack"], "average");
-  EXPECT_DOUBLE_EQ(json["rows"][1]["paid_fraction"].get<double>(), 0.75);
-  EXPECT_TRUE(json["rows"][1]["accuracy_leaving"][1].is_null());
-  const std::string table = toTable(report);
-  EXPECT_NE(table.find("worst attack: average, 50.00 %"), std::string::npos) << table;
-}
 
 }  // namespace
 }  // namespace rdi::train

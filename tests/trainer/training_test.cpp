@@ -94,8 +94,13 @@ TEST_P(TrainingOf, LearnsAnEasyDataSetAndStatesWhatItDid) {
   Evaluator evaluator(model, images, {});
   graph::ExitRule rule;
   rule.thresholds = {0};
-  const RuleOutcome clean = applyRule(evaluator.scores({}, {}), rule);
-  const RuleOutcome attacked = applyRule(evaluator.scores(AttackForm{}, options.attack), rule);
+  Attack average;
+  average.name = "pgd average";
+  average.method = "pgd";
+  average.options = options.attack;
+  const auto scores = evaluator.run({average}, rule);
+  const RuleOutcome clean = applyRule(scores->at(0).table, rule);
+  const RuleOutcome attacked = applyRule(scores->at(1).table, rule);
   for (double accuracy : clean.accuracyForced) EXPECT_GT(accuracy, 0.9);
   for (double accuracy : attacked.accuracyForced) EXPECT_GT(accuracy, 0.7);
 }

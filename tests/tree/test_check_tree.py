@@ -21,6 +21,8 @@ CLEAN = {
     "graph/cost.hpp": HEADER,
     "layers/stage.cpp": CPP + '#include <opencv2/dnn.hpp>\n#include "graph/cost.hpp"\n'
                               '#include <oneapi/dnnl/dnnl.hpp>\n// printf("only a comment")\n',
+    "trainer/read_opencv.cpp": CPP + '#include <opencv2/imgcodecs.hpp>\n#include "trainer/read.hpp"\n',
+    "trainer/CMakeLists.txt": CMAKE + "target_link_libraries(rdi_trainer_base PRIVATE opencv_core)\n",
     "trainer/run.cpp": CPP + '#include <torch/torch.h>\n#include "graph/cost.hpp"\n#include <zlib.h>\n',
     "samples/look.cpp": CPP + "#include <opencv2/dnn.hpp>\n#include <rdi/rdi.hpp>\n#include \"own.hpp\"\n",
     "samples/run.sh": SCRIPT,
@@ -61,6 +63,7 @@ class CheckTree(unittest.TestCase):
             ("converters/a.cpp", "<opencv2/core.hpp>"),
             ("trainer/a.cpp", '"converters/convert.hpp"'),
             ("trainer/a.cpp", "<opencv2/core.hpp>"),
+            ("trainer/a_opencv.cpp", '"layers/stage.hpp"'),
             ("samples/a.cpp", "<onnx/onnx_pb.h>"),
             ("benchmarks/a.cpp", '"trainer/loop.hpp"'),
         ]:
