@@ -208,6 +208,7 @@ std::string toText(const json& found) {
   result += "\n" + exitTable(found.at("exits"));
   if (found.contains("stages")) result += "\n" + stageTable(found.at("stages"));
   result += section("results", found.at("results"));
+  result += section("calibration", found.at("calibration"));
   result += section("recipe", found.at("recipe"));
   return result;
 }

@@ -130,13 +130,14 @@ public:
     source_.pictureShape = graph::inputShape(model_);
     const ImageSet images = source_.load(Split::train, loading);
     namingTheModel(modelName, [&] { checkModelFitsData(model_, images, source_); });
-    const ImageSet trained = trainingPart(images, options_.heldOut);
+    const ImageSet trained = trainingPart(images, options_.heldOut, options_.heldOutSeed);
     if (trained.count < options_.batchSize)
       throw Error(text("--batch-size: found ", options_.batchSize, ", expected at most ", trained.count,
                        ", the images to train on"));
     images_ = std::make_unique<DeviceImages>(trained, device_);
     if (options_.heldOut > 0 && options_.validateImages > 0)
-      heldOut_ = std::make_unique<DeviceImages>(heldOutPart(images, options_.heldOut), device_);
+      heldOut_ = std::make_unique<DeviceImages>(heldOutPart(images, options_.heldOut, options_.heldOutSeed),
+                                                device_);
 
     torch::manual_seed(options_.seed);
     GraphModuleOptions moduleOptions;
@@ -461,6 +462,9 @@ onnx::ModelProto modelToStartFrom(const TrainOptions& options) {
   if (!options.architecture.empty()) return zoo::build(options.architecture, options.seed);
   onnx::ModelProto model = graph::loadModel(options.init);
   refuseEarlyExit(model, options.init);
+  const auto metadata = namingTheModel(options.init, [&] { return graph::readMetadata(model); });
+  const auto recorded = heldOutOf(metadata.recipe, dataSource(options.data).name);
+  if (recorded) checkStillHeldOut({options.heldOut, options.heldOutSeed}, *recorded, options.init);
   return model;
 }
 
