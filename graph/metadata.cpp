@@ -101,6 +101,12 @@ void setKey(onnx::ModelProto& model, const std::string& key, const std::string& 
   entry->set_value(value);
 }
 
+void eraseKey(onnx::ModelProto& model, const std::string& key) {
+  auto& entries = *model.mutable_metadata_props();
+  for (int i = entries.size() - 1; i >= 0; --i)
+    if (entries.Get(i).key() == key) entries.DeleteSubrange(i, 1);
+}
+
 }  // namespace
 
 Metadata readMetadata(const onnx::ModelProto& model) {
@@ -126,10 +132,11 @@ void writeMetadata(onnx::ModelProto& model, const Metadata& metadata) {
   if (!metadata.recipe.is_null()) setKey(model, kRecipe, toBytes(metadata.recipe));
 }
 
-void eraseResults(onnx::ModelProto& model) {
-  auto& entries = *model.mutable_metadata_props();
-  for (int i = entries.size() - 1; i >= 0; --i)
-    if (entries.Get(i).key() == kResults) entries.DeleteSubrange(i, 1);
+void eraseResults(onnx::ModelProto& model) { eraseKey(model, kResults); }
+
+void eraseRuleAndResults(onnx::ModelProto& model) {
+  eraseKey(model, kRule);
+  eraseKey(model, kResults);
 }
 
 Scores kindOfScores(const onnx::ModelProto& model, const std::vector<std::string>& exits) {
