@@ -250,6 +250,7 @@ json describe(const onnx::ModelProto& model) {
                  {"class_names", metadata.classNames},
                  {"operators", operatorCounts(model.graph())},
                  {"results", metadata.results},
+                 {"calibration", metadata.calibration},
                  {"recipe", metadata.recipe}};
   switch (kind) {
     case Kind::earlyExit:

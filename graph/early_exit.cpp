@@ -142,6 +142,7 @@ onnx::ModelProto buildStatic(const onnx::ModelProto& multiExit, const std::strin
   Metadata metadata = readMetadata(multiExit);
   metadata.rule.reset();
   metadata.results = nullptr;
+  metadata.calibration = nullptr;
   metadata.cost = costToJson(result);
   result.clear_metadata_props();
   writeMetadata(result, metadata);

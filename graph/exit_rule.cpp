@@ -42,18 +42,6 @@ std::string nameIn(const Name<Enum> (&table)[N], Enum value) {
   return {};
 }
 
-// dst = class probabilities of exit k after fusion; scratch holds classCount values.
-void fusedProbabilities(const float* const* scores, int k, int classCount, Fusion fusion, Scores kind,
-                        float* dst, float* scratch) {
-  if (fusion == Fusion::last) return toProbabilities(scores[k], classCount, kind, dst);
-  std::fill(dst, dst + classCount, 0.0f);
-  for (int j = 0; j <= k; ++j) {
-    toProbabilities(scores[j], classCount, kind, scratch);
-    for (int c = 0; c < classCount; ++c) dst[c] += scratch[c];
-  }
-  for (int c = 0; c < classCount; ++c) dst[c] /= static_cast<float>(k + 1);
-}
-
 }  // namespace
 
 Criterion criterionFromName(const std::string& name) { return fromName(kCriteria, "criterion", name); }
@@ -135,6 +123,17 @@ void fuseScores(const float* const* scores, int k, int classCount, Fusion fusion
   if (kind == Scores::logits)
     for (int c = 0; c < classCount; ++c)
       dst[c] = std::log(std::max(dst[c], std::numeric_limits<float>::min()));
+}
+
+void fusedProbabilities(const float* const* scores, int k, int classCount, Fusion fusion, Scores kind,
+                        float* dst, float* scratch) {
+  if (fusion == Fusion::last) return toProbabilities(scores[k], classCount, kind, dst);
+  std::fill(dst, dst + classCount, 0.0f);
+  for (int j = 0; j <= k; ++j) {
+    toProbabilities(scores[j], classCount, kind, scratch);
+    for (int c = 0; c < classCount; ++c) dst[c] += scratch[c];
+  }
+  for (int c = 0; c < classCount; ++c) dst[c] /= static_cast<float>(k + 1);
 }
 
 bool leavesAt(const float* const* scores, int k, int classCount, const ExitRule& rule, float threshold,

@@ -60,6 +60,11 @@ int argmax(const float* values, int classCount);
 /// back). `dst` holds classCount values and must not overlap the sources.
 void fuseScores(const float* const* scores, int k, int classCount, Fusion fusion, Scores kind, float* dst);
 
+/// Class probabilities that the rule judges at exit k (0-based): those of scores[k] (last) or the mean of
+/// those of scores[0..k] (mean). `dst` and `scratch` hold classCount values.
+void fusedProbabilities(const float* const* scores, int k, int classCount, Fusion fusion, Scores kind,
+                        float* dst, float* scratch);
+
 /// True when an input leaves at exit k (0-based): the fused scores' uncertainty is below `threshold` (NaN
 /// never is) and the last `patience` exits answer the same class. `scratch` holds 2 * classCount values.
 bool leavesAt(const float* const* scores, int k, int classCount, const ExitRule& rule, float threshold,

@@ -21,6 +21,7 @@ constexpr char kPreprocessing[] = "rdi.preprocessing";
 constexpr char kRule[] = "rdi.rule";
 constexpr char kCost[] = "rdi.cost";
 constexpr char kResults[] = "rdi.results";
+constexpr char kCalibration[] = "rdi.calibration";
 constexpr char kRecipe[] = "rdi.recipe";
 
 // Names that are not UTF-8 are written with replacement characters, as JSON cannot hold them.
@@ -49,6 +50,7 @@ void readKey(const std::string& key, const std::string& value, Metadata& metadat
   if (key == kRule) metadata.rule = ruleFromJson(json::parse(value));
   if (key == kCost) metadata.cost = json::parse(value);
   if (key == kResults) metadata.results = json::parse(value);
+  if (key == kCalibration) metadata.calibration = json::parse(value);
   if (key == kRecipe) metadata.recipe = json::parse(value);
 }
 
@@ -61,6 +63,12 @@ void setKey(onnx::ModelProto& model, const std::string& key, const std::string& 
   auto* entry = model.add_metadata_props();
   entry->set_key(key);
   entry->set_value(value);
+}
+
+void eraseKey(onnx::ModelProto& model, const std::string& key) {
+  auto& entries = *model.mutable_metadata_props();
+  for (int i = entries.size() - 1; i >= 0; --i)
+    if (entries.Get(i).key() == key) entries.DeleteSubrange(i, 1);
 }
 
 }  // namespace
@@ -85,13 +93,18 @@ void writeMetadata(onnx::ModelProto& model, const Metadata& metadata) {
   if (metadata.rule) setKey(model, kRule, toBytes(ruleToJson(*metadata.rule)));
   if (!metadata.cost.is_null()) setKey(model, kCost, toBytes(metadata.cost));
   if (!metadata.results.is_null()) setKey(model, kResults, toBytes(metadata.results));
+  if (!metadata.calibration.is_null()) setKey(model, kCalibration, toBytes(metadata.calibration));
   if (!metadata.recipe.is_null()) setKey(model, kRecipe, toBytes(metadata.recipe));
 }
 
 void eraseResults(onnx::ModelProto& model) {
-  auto& entries = *model.mutable_metadata_props();
-  for (int i = entries.size() - 1; i >= 0; --i)
-    if (entries.Get(i).key() == kResults) entries.DeleteSubrange(i, 1);
+  eraseKey(model, kResults);
+  eraseKey(model, kCalibration);
+}
+
+void eraseRuleAndResults(onnx::ModelProto& model) {
+  eraseKey(model, kRule);
+  eraseResults(model);
 }
 
 Scores kindOfScores(const onnx::ModelProto& model, const std::vector<std::string>& exits) {

@@ -33,6 +33,7 @@ struct Metadata {
   std::optional<ExitRule> rule;                // rdi.rule, JSON object
   nlohmann::json cost;                         // rdi.cost, JSON: one object an exit (see costToJson)
   nlohmann::json results;                      // rdi.results, what rdi-evaluate measured
+  nlohmann::json calibration;                  // rdi.calibration, how the rule was chosen
   nlohmann::json recipe;                       // rdi.recipe, how it was trained
 };
 
@@ -42,8 +43,11 @@ Metadata readMetadata(const onnx::ModelProto& model);
 /// Replaces the keys that are set in `metadata` and leaves all others alone.
 void writeMetadata(onnx::ModelProto& model, const Metadata& metadata);
 
-/// Removes rdi.results: for a model whose exits or rule are no longer those that were measured.
+/// Removes rdi.results and rdi.calibration: for a model whose exits or rule are no longer those that were measured.
 void eraseResults(onnx::ModelProto& model);
+
+/// Removes rdi.rule and rdi.results: for a model whose weights or exits are no longer those they were made for.
+void eraseRuleAndResults(onnx::ModelProto& model);
 
 /// What the exits give out: probabilities when each ends in Softmax (seen through Identity and Dropout), else
 /// logits. Throws rdi::Error when only some do.

@@ -73,6 +73,12 @@ nlohmann::json Attack::settings(size_t exitCount) const {
   return json;
 }
 
+bool Attack::dependsOnRule(graph::Fusion fusion) const {
+  // Of several iterates or runs the successful one is kept, and the rule says what success is.
+  return form.followsRule() || options.keep == Keep::best || options.restarts > 1 ||
+         fusion != graph::Fusion::last;
+}
+
 AttackRequest usualAttack(const std::string& dataName, AttackRequest request) {
   double epsilon = 8.0 / 255, stepSize = 2.0 / 255;
   int steps = 20;

@@ -24,6 +24,9 @@ struct Attack {
 
   /// Everything that decides its images, for people and to tell two attacks apart.
   nlohmann::json settings(size_t exitCount) const;
+
+  /// Whether it makes other images against another rule that fuses like this.
+  bool dependsOnRule(graph::Fusion fusion) const;
 };
 
 /// What somebody asks of attacks; a negative number stands for what is usual for data and method.

@@ -3,103 +3,410 @@
 
 #include "trainer/calibrate_command.hpp"
 
+#include <algorithm>
+#include <charconv>
+#include <cmath>
 #include <cstdio>
 #include <limits>
 
 #include "graph/error.hpp"
 #include "graph/metadata.hpp"
 #include "graph/model_io.hpp"
+#include "trainer/calibration_report.hpp"
 #include "trainer/command_line.hpp"
 #include "trainer/evaluation_json.hpp"
 #include "trainer/evaluation_table.hpp"
-#include "trainer/thresholds.hpp"
+#include "trainer/gnuplot.hpp"
+#include "trainer/model_fit.hpp"
+#include "trainer/progress_line.hpp"
+#include "trainer/train_options.hpp"
 
 namespace rdi::train {
 namespace {
 
 constexpr int64_t kUsualHeldOut = 5000;
+constexpr double kUsualCheckShare = 50;
+constexpr int kUsualRounds = 6;
+constexpr uint64_t kCheckDraw =
+    0x5eed;  // keeps the draw of the checking images apart from other uses of a seed
 
-// Images that were not trained on: as many as the recipe in the file says were held out.
-int64_t heldOutCount(const CalibrateArguments& a, const Subject& subject) {
-  const nlohmann::json& recipe = subject.metadata.recipe;
-  const bool isKnown = recipe.is_object() && recipe.contains("held_out") &&
-                       recipe["held_out"].is_number_integer() &&
-                       recipe.value("data", subject.source.name) == subject.source.name;
-  if (!isKnown) {
+// Images that were not trained on: those that the recipe in the file says were held out.
+HeldOut heldOutImages(const CalibrateArguments& a, const Subject& subject) {
+  const std::optional<HeldOut> recorded = heldOutOf(subject.metadata.recipe, subject.source.name);
+  if (!recorded) {
     std::fprintf(
         stderr,
-        "rdi-evaluate: %s does not say which images it was trained on; thresholds chosen on images it "
-        "knows are too trusting\n",
+        "rdi-evaluate: %s does not say which images it was trained on; a rule chosen on images it knows is "
+        "too trusting\n",
         a.model.c_str());
-    return a.heldOut > 0 ? a.heldOut : kUsualHeldOut;
+    return {a.heldOut > 0 ? a.heldOut : kUsualHeldOut, 0};
   }
-  const auto recorded = recipe["held_out"].get<int64_t>();
-  if (recorded < 1)
-    throw Error(text(a.model, ": was trained on all images, none is left to choose thresholds on"));
-  if (a.heldOut > recorded)
-    throw Error(text("--held-out: found ", a.heldOut, ", expected at most ", recorded,
-                     ": the model was trained on the others"));
-  return a.heldOut > 0 ? a.heldOut : recorded;
+  if (recorded->count < 1)
+    throw Error(text(a.model, ": was trained on all images, none is left to choose a rule on"));
+  const HeldOut asked{a.heldOut > 0 ? a.heldOut : recorded->count, recorded->seed};
+  checkStillHeldOut(asked, *recorded, a.model);
+  return asked;
+}
+
+template <typename Value, typename FromName>
+std::vector<Value> valuesOf(const std::vector<std::string>& names, Value inModel,
+                            const std::vector<Value>& all, const FromName& fromName) {
+  if (names.empty()) return {inModel};
+  if (names == std::vector<std::string>{"any"}) return all;
+  std::vector<Value> values;
+  for (const std::string& name : names) values.push_back(fromName(name));
+  return values;
+}
+
+int patienceFromName(const std::string& name) {
+  int value = 0;
+  const auto [end, failure] = std::from_chars(name.data(), name.data() + name.size(), value);
+  if (failure != std::errc() || end != name.data() + name.size() || value < 1)
+    throw Error(text("--patience: found ", name, ", expected any, or numbers from 1"));
+  return value;
+}
+
+std::vector<graph::ExitRule> rulesOf(const CalibrateArguments& a, const Subject& subject) {
+  std::vector<int> patiences;
+  for (int patience = 1; patience < static_cast<int>(subject.exitCount()); ++patience)
+    patiences.push_back(patience);
+  return rulesToTry(
+      valuesOf(a.criteria, subject.rule.criterion,
+               {graph::Criterion::entropy, graph::Criterion::maxProbability, graph::Criterion::margin},
+               graph::criterionFromName),
+      valuesOf(a.fusions, subject.rule.fusion, {graph::Fusion::last, graph::Fusion::mean},
+               graph::fusionFromName),
+      valuesOf(a.patiences, subject.rule.patience, patiences, patienceFromName));
+}
+
+Demand demandOf(const CalibrateArguments& a) {
+  Demand demand;
+  demand.policy = policyFromName(a.policy);
+  if (a.maxDrop) demand.maxDrop = *a.maxDrop / 100;
+  if (a.maxCost) demand.maxCost = *a.maxCost / 100;
+  if (a.maxRisk) demand.maxRisk = *a.maxRisk / 100;
+  if (a.confidence) demand.confidence = *a.confidence / 100;
+  return demand;
+}
+
+// Where the images lie that choose, and those that only check.
+struct Parts {
+  std::vector<int64_t> choosing, checking;
+};
+
+Parts partsOf(int64_t count, double checkShare, uint64_t seed) {
+  std::vector<int64_t> order = drawnOrder(count, seed ^ kCheckDraw);
+  const auto checked = static_cast<int64_t>(std::llround(static_cast<double>(count) * checkShare / 100));
+  Parts parts{{order.begin() + checked, order.end()}, {order.begin(), order.begin() + checked}};
+  std::sort(parts.choosing.begin(), parts.choosing.end());
+  std::sort(parts.checking.begin(), parts.checking.end());
+  if (parts.choosing.empty())
+    throw Error(
+        text("--check-share: found ", checkShare, " % of ", count, " images, none is left to choose on"));
+  return parts;
+}
+
+// Those that stay in the ball, each against all images: what a rule is judged by.
+std::vector<Attack> judgingAttacks(const CalibrateArguments& a, const Subject& subject) {
+  std::vector<Attack> attacks = attacksOf(a, subject);
+  const size_t asked = attacks.size();
+  attacks.erase(
+      std::remove_if(attacks.begin(), attacks.end(),
+                     [](const Attack& attack) { return !attack.inBall || attack.form.isSlowdown(); }),
+      attacks.end());
+  if (asked > 0 && attacks.empty())
+    throw Error(
+        "--attack: found only attacks that leave the ball or slow down, expected one that a rule can be "
+        "judged by, e.g. --attack pgd --attack-loss routed");
+  for (Attack& attack : attacks) attack.onlySurvivors = false;
+  return attacks;
+}
+
+// The policies that look at attacks before they choose.
+bool choosesByAttack(Policy policy) {
+  return policy == Policy::cost || policy == Policy::accuracy || policy == Policy::robust;
+}
+
+// SIGINT or SIGTERM came.
+struct Stopped {};
+
+CalibrationTables tablesOf(const std::vector<AttackedScores>& scores) {
+  CalibrationTables result;
+  result.clean = scores.front().table;
+  for (size_t i = 1; i < scores.size(); ++i) result.attacked.push_back(scores[i].table);
+  return result;
+}
+
+// Images under attacks on one rule, and the static net under attacks on it.
+struct Look {
+  std::vector<Attack> attacks;
+  std::vector<AttackedScores> scores;  // clean, then those of the attacks
+  RulePoint staticPoint;
+  bool attackFollows = false;
+
+  CalibrationTables tables() const { return tablesOf(scores); }
+};
+
+bool anyDepends(const std::vector<Attack>& attacks, const std::vector<graph::ExitRule>& rules) {
+  return std::any_of(attacks.begin(), attacks.end(), [&](const Attack& attack) {
+    return std::any_of(rules.begin(), rules.end(),
+                       [&](const graph::ExitRule& rule) { return attack.dependsOnRule(rule.fusion); });
+  });
+}
+
+// Images, and the network that looks at them.
+class Viewer {
+public:
+  Viewer(const CalibrateArguments& arguments, const Subject& subject, ImageSet shown, std::string name)
+      : images(std::move(shown)), arguments_(arguments), subject_(subject), name_(std::move(name)) {}
+
+  // Clean and attacked, by somebody who knows the rule; `run` tells one run's folder from another's.
+  std::vector<AttackedScores> run(const std::vector<Attack>& attacks, const graph::ExitRule& rule,
+                                  const std::string& run) const {
+    EvaluatorOptions options = arguments_.evaluator;
+    options.modelName = arguments_.model;
+    options.limit = 0;
+    if (!options.folder.empty()) options.folder += "/" + name_ + "-" + run;
+    Evaluator evaluator(subject_.model, images, options);
+    auto scores = runAttacks(arguments_, evaluator, attacks, rule);
+    if (!scores) throw Stopped();
+    return *scores;
+  }
+
+  ScoreTable clean() const { return run({}, closed(), "clean").front().table; }
+
+  Look look(const std::vector<Attack>& attacks, const std::vector<graph::ExitRule>& rules,
+            const graph::ExitRule& rule) const {
+    Look result{attacks, run(attacks, rule, "rule"), {}, anyDepends(attacks, rules)};
+    result.staticPoint =
+        staticNet(result.attackFollows ? tablesOf(run(attacks, closed(), "static")) : result.tables());
+    return result;
+  }
+
+  // Everybody at the main exit: the static net.
+  graph::ExitRule closed() const {
+    graph::ExitRule rule;
+    rule.thresholds.assign(subject_.exitCount() - 1, -std::numeric_limits<float>::infinity());
+    return rule;
+  }
+
+  const ImageSet images;
+
+private:
+  const CalibrateArguments& arguments_;
+  const Subject& subject_;
+  const std::string name_;
+};
+
+// Chooses on the viewer's images, looking at all attacks, and says what it saw of the rule it chose.
+Look chooseByAttack(const Viewer& viewer, const std::vector<graph::ExitRule>& rules,
+                    std::vector<Attack> attacks, int roundCount, Calibration& found) {
+  const auto following = std::stable_partition(
+      attacks.begin(), attacks.end(), [&](const Attack& attack) { return !anyDepends({attack}, rules); });
+  const std::vector<Attack> fixed(attacks.begin(), following), moving(following, attacks.end());
+  Look look{attacks, viewer.run(fixed, viewer.closed(), "fixed"), {}, !moving.empty()};
+  const CalibrationTables tables = look.tables();
+  look.staticPoint = staticNet(tables);
+  if (moving.empty()) {
+    found.choice = chooseRule(found.demand, rules, tables, found.costs, look.staticPoint);
+    return look;
+  }
+  std::vector<std::vector<AttackedScores>> rounds;
+  ProgressLine line;
+  const SettledChoice settled = chooseUnderAttack(
+      found.demand, rules, tables, found.costs,
+      [&](const graph::ExitRule& rule) {
+        rounds.push_back(viewer.run(moving, rule, text("round-", rounds.size())));
+        rounds.back().erase(rounds.back().begin());  // clean
+        std::vector<ScoreTable> made;
+        for (const AttackedScores& scores : rounds.back()) made.push_back(scores.table);
+        return made;
+      },
+      roundCount,
+      [&](const AttackRound& round) {
+        line.show(text("round ", rounds.size() - 1, ": ", describe(round)), true);
+        line.finish();
+      });
+  found.choice = settled.choice;
+  found.rounds = settled.rounds;
+  found.settled = settled.settled;
+  look.staticPoint = settled.staticPoint;
+  const std::vector<AttackedScores>& best = rounds[settled.best];
+  look.scores.insert(look.scores.end(), best.begin(), best.end());
+  return look;
+}
+
+// The same where attacks are only looked at afterwards, if at all. `proving` holds the images of a proof.
+void chooseByClean(const ScoreTable& clean, const std::optional<ScoreTable>& proving,
+                   const std::vector<graph::ExitRule>& rules, Calibration& found) {
+  if (proving) {
+    found.proof = chooseWithProof(found.demand, rules, clean, *proving, found.costs);
+    found.choice = found.proof->choice;
+    return;
+  }
+  const CalibrationTables tables{clean, {}};
+  found.choice = chooseRule(found.demand, rules, tables, found.costs, staticNet(tables));
+}
+
+// What thresholds of the chosen kind lose to attacks made for them.
+void reattackFrontier(const Viewer& viewer, const std::vector<Attack>& attacks, int count,
+                      Calibration& found) {
+  graph::ExitRule rule = found.choice.rule;
+  for (const std::vector<float>& thresholds : alongFrontier(found, static_cast<size_t>(count))) {
+    rule.thresholds = thresholds;
+    const CalibrationTables tables =
+        tablesOf(viewer.run(attacks, rule, text("frontier-", found.reattacked.size())));
+    std::vector<Decisions> attacked;
+    for (const ScoreTable& table : tables.attacked) attacked.push_back(decisionsOf(table, rule));
+    found.reattacked.push_back(
+        {thresholds, measureRule(decisionsOf(tables.clean, rule), attacked, found.costs, thresholds)});
+  }
 }
 
 }  // namespace
 
 void declareCalibrate(CLI::App& app, CalibrateArguments& arguments) {
   declareRequest(app, arguments);
-  app.add_option("--policy", arguments.policy, "equal-shares, or cost: the least that keeps the accuracy")
-      ->check(CLI::IsMember({"equal-shares", "cost"}))
+  app.add_option(
+         "--policy", arguments.policy,
+         "equal-shares; cost: the least that keeps the accuracy; accuracy: the best within --max-cost; "
+         "robust: the best under attack within --max-cost; risk: the least cost with a proof that losses "
+         "are rare")
+      ->check(CLI::IsMember({"equal-shares", "cost", "accuracy", "robust", "risk"}))
       ->capture_default_str();
   app.add_option("--max-drop", arguments.maxDrop,
-                 "cost: points of accuracy that may be lost (mean of clean and, "
-                 "with --attack, attacked)")
+                 "cost: points of accuracy that may be lost against the static net (mean of clean and, with "
+                 "--attack, attacked; 0.2)");
+  app.add_option("--max-cost", arguments.maxCost,
+                 "accuracy, robust: average paid cost in % of the static net");
+  app.add_option("--max-risk", arguments.maxRisk,
+                 "risk: % of images that the static net gets right and the rule wrong (1)");
+  app.add_option("--confidence", arguments.confidence, "risk: % confidence that it is no more (95)");
+  app.add_option("--rounds", arguments.rounds, "Rules to attack when the attack follows the rule (6)");
+  const auto list = [&](const char* name, std::vector<std::string>& values, const char* help) {
+    app.add_option(name, values, help)->delimiter(',')->allow_extra_args(false);
+  };
+  list("--criterion", arguments.criteria, "entropy, max_probability, margin: one, several (a,b) or any");
+  list("--fusion", arguments.fusions, "last, mean, or any");
+  list("--patience", arguments.patiences, "Exits in a row that must agree on the class: 1, several or any");
+  app.add_option("--held-out", arguments.heldOut, "Use only so many of the held-out training images");
+  app.add_option("--check-share", arguments.checkShare,
+                 "% of them that only measure what the others chose (50 for risk and where several rules are "
+                 "tried, else 0)");
+  app.add_option("--frontier", arguments.frontier,
+                 "Draw cost against clean and attacked accuracy into this SVG file (needs gnuplot)");
+  app.add_option("--frontier-points", arguments.frontierPoints,
+                 "Rules along it to attack anew where the attack follows the rule")
       ->capture_default_str();
-  app.add_option("--criterion", arguments.criterion, "entropy, max_probability or margin");
-  app.add_option("--fusion", arguments.fusion, "last or mean");
-  app.add_option("--patience", arguments.patience, "Exits in a row that must agree on the class");
-  app.add_option("--held-out", arguments.heldOut, "Last images of the training set to use");
   app.add_option("-o,--output", arguments.output, "Write the model here instead of in place");
+  app.add_option("--folder", arguments.evaluator.folder,
+                 "Folder for results of each batch: an interrupted run goes on from there");
+  arguments.folderOption = "--folder";
 }
 
-int calibrate(const CalibrateArguments& a) {
+void checkCalibrate(CalibrateArguments& a) {
+  checkRequest(a);
+  const auto belongs = [&](bool isGiven, const char* option, std::initializer_list<const char*> policies) {
+    std::string known;
+    for (const char* policy : policies) known += (known.empty() ? "" : " or ") + std::string(policy);
+    if (isGiven && std::find(policies.begin(), policies.end(), a.policy) == policies.end())
+      throw CLI::ValidationError(option, "is for --policy " + known + ", found --policy " + a.policy);
+  };
+  belongs(a.maxDrop.has_value(), "--max-drop", {"cost"});
+  belongs(a.maxCost.has_value(), "--max-cost", {"accuracy", "robust"});
+  belongs(a.maxRisk.has_value(), "--max-risk", {"risk"});
+  belongs(a.confidence.has_value(), "--confidence", {"risk"});
+  if ((a.policy == "accuracy" || a.policy == "robust") && !a.maxCost) throw CLI::RequiredError("--max-cost");
+  if (a.policy == "robust" && a.suite.empty() && (a.attack.empty() || a.attack.front() == "none"))
+    throw CLI::ValidationError("--policy", "robust wants to know which attack; give --attack or --suite");
+  if (a.policy == "risk" && a.checkShare && *a.checkShare == 0)
+    throw CLI::ValidationError("--check-share",
+                               "found 0, but the proof of --policy risk is made on that share");
+}
+
+namespace {
+
+int calibrateUnlessStopped(const CalibrateArguments& a) {
   Subject subject = loadSubject(a.model, a.data);
-  if (subject.exitCount() < 2) throw Error(text(a.model, ": has one exit only, there is nothing to choose"));
-  if (!(a.maxDrop >= 0 && a.maxDrop <= 100))
-    throw Error(text("--max-drop: found ", a.maxDrop, ", expected 0 to 100 points"));
-  if (a.patience < 0) throw Error(text("--patience: found ", a.patience, ", expected 1 or more"));
-  graph::ExitRule rule = subject.rule;
-  if (!a.criterion.empty()) rule.criterion = graph::criterionFromName(a.criterion);
-  if (!a.fusion.empty()) rule.fusion = graph::fusionFromName(a.fusion);
-  if (a.patience > 0) rule.patience = a.patience;
-  const std::vector<Attack> attacks = attacksOf(a, subject);
+  Calibration found;
+  found.demand = demandOf(a);
+  found.costs = subject.costs;
+  namingTheModel(a.model, [&] { checkDemand(found.demand, subject.costs); });
+  const std::vector<graph::ExitRule> rules = rulesOf(a, subject);
+  const double checkShare =
+      a.checkShare.value_or(found.demand.policy == Policy::risk || rules.size() > 1 ? kUsualCheckShare : 0);
+  if (!(checkShare >= 0 && checkShare < 100))
+    throw Error(text("--check-share: found ", checkShare, ", expected a percentage from 0 to below 100"));
+  if (a.frontierPoints < 1)
+    throw Error(text("--frontier-points: found ", a.frontierPoints, ", expected 1 or more"));
+  if (a.heldOut < 0) throw Error(text("--held-out: found ", a.heldOut, ", expected 1 or more images"));
+  if (a.evaluator.limit < 0)
+    throw Error(text("--limit: found ", a.evaluator.limit, ", expected 1 or more images"));
+  const std::vector<Attack> attacks = judgingAttacks(a, subject);
   const std::string output = a.output.empty() ? a.model : a.output;
   checkWritable(a.json);
+  checkWritable(a.frontier);
   checkWritable(output);
-  const ImageSet images = heldOutPart(loadImages(subject, Split::train), heldOutCount(a, subject));
+  if (!a.frontier.empty()) runGnuplot("");  // says what is missing before the work, not after it
+  const ImageSet all = loadImages(subject, Split::train);
+  const HeldOut heldOut = heldOutImages(a, subject);
+  const ImageSet images = heldOutPart(all, heldOut.count, heldOut.seed);
+  const int64_t limit = a.evaluator.limit > 0 ? std::min(a.evaluator.limit, images.count) : images.count;
+  const Parts parts = partsOf(limit, checkShare, a.evaluator.seed);
+  if (found.demand.policy == Policy::risk)
+    checkEnoughToProve(found.demand, static_cast<int64_t>(parts.checking.size()));
 
-  EvaluatorOptions options = a.evaluator;
-  options.modelName = a.model;
-  Evaluator evaluator(subject.model, images, options);
-  graph::ExitRule known = rule;
-  if (known.thresholds.empty())
-    known.thresholds.assign(subject.exitCount() - 1, -std::numeric_limits<float>::infinity());
-  const auto scores = runAttacks(a, evaluator, attacks, known);
-  if (!scores) return kStoppedExitCode;
-  std::vector<ScoreTable> tables;
-  for (const AttackedScores& row : *scores) tables.push_back(row.table);
-  rule.thresholds = a.policy == "equal-shares" ? equalShares(tables[0], rule)
-                                               : leastCost(tables[0], {tables.begin() + 1, tables.end()},
-                                                           rule, subject.costs, a.maxDrop / 100);
-  const Evaluation evaluation =
-      evaluationOf(subject, "held-out", options.seed, rule, images, attacks, *scores);
-  std::printf("%s", toTable(evaluation, terminalWidth()).c_str());
-  if (!a.json.empty()) saveEvaluation(evaluation, a.json);
+  const Viewer choosing(a, subject, images.select(parts.choosing), "choosing");
+  const Viewer checking(a, subject, images.select(parts.checking), "checking");
+  const bool isChecked = !parts.checking.empty();
+  const Viewer& honest = isChecked ? checking : choosing;
+  Look look;
+  if (choosesByAttack(found.demand.policy)) {
+    look = chooseByAttack(choosing, rules, attacks, a.rounds.value_or(kUsualRounds), found);
+    found.choosing = viewOf(found.choice, look.tables(), look.staticPoint, look.attackFollows, subject.costs);
+    if (isChecked) look = checking.look(attacks, rules, found.choice.rule);
+  } else {
+    const CalibrationTables clean{choosing.clean(), {}};
+    std::optional<ScoreTable> proving;
+    if (found.demand.policy == Policy::risk) proving = checking.clean();
+    chooseByClean(clean.clean, proving, rules, found);
+    found.choosing = viewOf(found.choice, clean, staticNet(clean), false, subject.costs);
+    look = honest.look(attacks, rules, found.choice.rule);
+  }
+  CalibrationView& seen = isChecked ? found.checking.emplace() : found.choosing;
+  seen = viewOf(found.choice, look.tables(), look.staticPoint, look.attackFollows, subject.costs);
+  if (!a.frontier.empty() && seen.attackFollows)
+    reattackFrontier(honest, look.attacks, a.frontierPoints, found);
+
+  const graph::ExitRule& rule = found.choice.rule;
+  Evaluation evaluation =
+      evaluationOf(subject, "held-out", a.evaluator.seed, rule, honest.images, look.attacks, look.scores);
+  evaluation.command = a.command;
+  std::printf("%s\n%s", toTable(evaluation, terminalWidth()).c_str(), toTable(found).c_str());
+  if (!a.json.empty()) {
+    nlohmann::json json = toJson(evaluation);
+    json["calibration"] = toJson(found);
+    graph::writeFileAtomically(a.json, json.dump(2) + "\n");
+  }
+  if (!a.frontier.empty()) graph::writeFileAtomically(a.frontier, draw(frontierPlot(found)) + "\n");
   graph::eraseResults(subject.model);  // measured with the old rule
   graph::Metadata metadata;
   metadata.rule = rule;
   metadata.rule->scores = subject.scoresInFile;
+  metadata.calibration = toMetadata(found);
   graph::writeMetadata(subject.model, metadata);
   graph::saveModel(subject.model, output);
   return 0;
+}
+
+}  // namespace
+
+int calibrate(const CalibrateArguments& arguments) {
+  try {
+    return calibrateUnlessStopped(arguments);
+  } catch (const Stopped&) {
+    return kStoppedExitCode;
+  }
 }
 
 }  // namespace rdi::train

@@ -3,7 +3,10 @@
 
 #include "trainer/data.hpp"
 
+#include <algorithm>
 #include <filesystem>
+#include <numeric>
+#include <random>
 
 #include "graph/error.hpp"
 #include "trainer/cifar10.hpp"
@@ -25,6 +28,18 @@ ImageSet ImageSet::slice(int64_t first, int64_t number) const {
   part.width = width;
   part.pixels.assign(pixels.begin() + first * imageSize(), pixels.begin() + (first + number) * imageSize());
   part.labels.assign(labels.begin() + first, labels.begin() + first + number);
+  return part;
+}
+
+ImageSet ImageSet::select(const std::vector<int64_t>& places) const {
+  ImageSet part = slice(0, 0);
+  part.count = static_cast<int64_t>(places.size());
+  part.pixels.reserve(places.size() * static_cast<size_t>(imageSize()));
+  for (int64_t place : places) {
+    const auto first = pixels.begin() + place * imageSize();
+    part.pixels.insert(part.pixels.end(), first, first + imageSize());
+    part.labels.push_back(labels[static_cast<size_t>(place)]);
+  }
   return part;
 }
 
@@ -75,18 +90,33 @@ DataSource dataSource(const std::string& specification) {
   return source;
 }
 
-ImageSet trainingPart(const ImageSet& images, int64_t heldOut) {
+std::vector<int64_t> drawnOrder(int64_t count, uint64_t seed) {
+  std::vector<int64_t> order(static_cast<size_t>(count));
+  std::iota(order.begin(), order.end(), 0);
+  std::mt19937_64 random(seed);  // std::shuffle differs between standard libraries
+  for (size_t left = order.size(); left > 1; --left) std::swap(order[left - 1], order[random() % left]);
+  return order;
+}
+
+ImageSet trainingPart(const ImageSet& images, int64_t heldOut, uint64_t seed) {
   if (heldOut < 0 || heldOut >= images.count)
     throw Error(text("found ", heldOut, " images to hold out of ", images.count, ", expected 0 to ",
                      images.count - 1));
-  return images.slice(0, images.count - heldOut);
+  if (seed == 0) return images.slice(0, images.count - heldOut);
+  std::vector<int64_t> places = drawnOrder(images.count, seed);
+  places.erase(places.begin(), places.begin() + heldOut);
+  std::sort(places.begin(), places.end());
+  return images.select(places);
 }
 
-ImageSet heldOutPart(const ImageSet& images, int64_t heldOut) {
+ImageSet heldOutPart(const ImageSet& images, int64_t heldOut, uint64_t seed) {
   if (heldOut < 1 || heldOut >= images.count)
     throw Error(text("found ", heldOut, " images to hold out of ", images.count, ", expected 1 to ",
                      images.count - 1));
-  return images.slice(images.count - heldOut, heldOut);
+  if (seed == 0) return images.slice(images.count - heldOut, heldOut);
+  std::vector<int64_t> places = drawnOrder(images.count, seed);
+  places.resize(static_cast<size_t>(heldOut));
+  return images.select(places);
 }
 
 }  // namespace rdi::train

@@ -20,6 +20,8 @@ struct ImageSet {
 
   /// Images first .. first + number - 1.
   ImageSet slice(int64_t first, int64_t number) const;
+  /// Those at these places, in this order.
+  ImageSet select(const std::vector<int64_t>& places) const;
 };
 
 enum class Split { train, test };
@@ -49,9 +51,14 @@ std::string knownData();
 /// pictures without classes.
 DataSource dataSource(const std::string& specification);
 
-/// The training set without, and only, its last `heldOut` images: those are for thresholds and for watching a
-/// training, and are never trained on. Throws rdi::Error when nothing would be left to train on.
-ImageSet trainingPart(const ImageSet& images, int64_t heldOut);
-ImageSet heldOutPart(const ImageSet& images, int64_t heldOut);
+/// 0 .. count - 1 in an order drawn by `seed`, the same on every machine.
+std::vector<int64_t> drawnOrder(int64_t count, uint64_t seed);
+
+/// The training set without, and only, `heldOut` images: those are for thresholds and for watching a
+/// training, and are never trained on. Seed 0: the last ones, which is a fair draw only where the images lie
+/// in no order. Any other seed draws them from the whole set, and heldOutPart gives them in the order drawn,
+/// so that a part of them is a fair draw too. Throws rdi::Error when nothing would be left to train on.
+ImageSet trainingPart(const ImageSet& images, int64_t heldOut, uint64_t seed);
+ImageSet heldOutPart(const ImageSet& images, int64_t heldOut, uint64_t seed);
 
 }  // namespace rdi::train

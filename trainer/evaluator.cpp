@@ -209,9 +209,7 @@ std::vector<Row> Evaluator::Parts::rowsFor(const std::vector<Attack>& attacks,
   add("clean", nullptr, nlohmann::json::object());
   for (const Attack& attack : attacks) {
     nlohmann::json settings = {{"attack", attack.settings(exits())}};
-    if (attack.form.followsRule() || attack.options.keep == Keep::best || attack.options.restarts > 1 ||
-        rule.fusion != graph::Fusion::last)
-      settings["rule"] = toJson(rule);
+    if (attack.dependsOnRule(rule.fusion)) settings["rule"] = toJson(rule);
     if (attack.onlySurvivors) settings["after"] = before;
     add(attack.name, &attack, settings);
   }

@@ -16,7 +16,8 @@ int main(int argc, char** argv) {
   declareEvaluate(app, evaluation);
   CalibrateArguments calibration;
   CLI::App* choose = app.add_subcommand(
-      "calibrate", "Chooses thresholds on held-out training images and writes them into the model");
+      "calibrate", "Chooses the exit rule on held-out training images and writes it into the model");
+  calibration.command = evaluation.command;
   declareCalibrate(*choose, calibration);
   CompareArguments comparison;
   CLI::App* together = app.add_subcommand("compare", "Several models' results in one table and on one page");
@@ -33,7 +34,7 @@ int main(int argc, char** argv) {
 
   app.callback([&] {
     if (choose->parsed())
-      checkRequest(calibration);
+      checkCalibrate(calibration);
     else if (deployed->parsed())
       checkDeployed(deployment);
     else if (engine == "opencv")

@@ -30,9 +30,12 @@ void declare(CLI::App& app, Arguments& a) {
   app.add_option("--resume", a.resume, "Go on with the training in this run folder");
   app.add_option("--arch", o.architecture, "Architecture of the zoo, e.g. rdi-smallcnn");
   app.add_option("--init", o.init, "Multi-exit ONNX file to start from");
+  app.add_flag("--freeze-backbone", o.freezeBackbone,
+               "Train only the branch classifiers: what the last exit needs stays as it is");
   app.add_option("--data", o.data, knownData());
-  app.add_option("--held-out", o.heldOut, "Last images of the training set that are never trained on")
+  app.add_option("--held-out", o.heldOut, "Images of the training set that are never trained on")
       ->capture_default_str();
+  app.add_option("--held-out-seed", o.heldOutSeed, "Draws them; 0 = the last ones")->capture_default_str();
   app.add_option("--defence", o.defence,
                  "standard, or the attack trained on: main, average, own, max-average, single:K")
       ->capture_default_str();

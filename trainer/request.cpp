@@ -192,7 +192,8 @@ std::optional<std::vector<AttackedScores>> runAttacks(const Request& a, Evaluato
   auto scores = evaluator.run(attacks, rule, hooks);
   line.finish();
   if (!scores && a.evaluator.folder.empty())
-    std::fprintf(stderr, "rdi-evaluate: stopped; with --output FOLDER it could go on from here\n");
+    std::fprintf(stderr, "rdi-evaluate: stopped; with %s FOLDER it could go on from here\n",
+                 a.folderOption.c_str());
   if (!scores && !a.evaluator.folder.empty())
     std::fprintf(stderr, "rdi-evaluate: stopped; results so far are in %s, run the same command to go on\n",
                  a.evaluator.folder.c_str());

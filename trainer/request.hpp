@@ -24,6 +24,7 @@ struct Request {
   AttackRequest attacks;
   EvaluatorOptions evaluator;
   std::string json;
+  std::string folderOption = "--output";  // names evaluator.folder in messages
 };
 
 /// Declares the options; checkRequest looks at them after parsing and throws CLI errors.

@@ -13,6 +13,18 @@ std::vector<const float*> ScoreTable::rows(int64_t image) const {
   return result;
 }
 
+ScoreTable ScoreTable::select(const std::vector<int64_t>& places) const {
+  ScoreTable part;
+  part.exitCount = exitCount;
+  part.classCount = classCount;
+  part.count = static_cast<int64_t>(places.size());
+  for (int64_t place : places) {
+    part.values.insert(part.values.end(), scores(place, 0), scores(place, 0) + exitCount * classCount);
+    part.labels.push_back(labels[static_cast<size_t>(place)]);
+  }
+  return part;
+}
+
 RuleOutcome applyRule(const ScoreTable& table, const graph::ExitRule& rule) {
   graph::checkRule(rule, static_cast<size_t>(table.exitCount));
   const auto exits = static_cast<size_t>(table.exitCount);

@@ -22,6 +22,9 @@ struct ScoreTable {
   const float* scores(int64_t image, int exit) const {
     return values.data() + (image * exitCount + exit) * classCount;
   }
+  /// The images at these places, in this order.
+  ScoreTable select(const std::vector<int64_t>& places) const;
+
   /// One pointer an exit, as graph::exitTaken wants them.
   std::vector<const float*> rows(int64_t image) const;
 };

@@ -34,8 +34,10 @@ template <typename Options, typename Visit>
 void visitTraining(Options& o, const Visit& visit) {
   visit("architecture", o.architecture);
   visit("init", o.init);
+  visit("freeze_backbone", o.freezeBackbone);
   visit("data", o.data);
   visit("held_out", o.heldOut);
+  visit("held_out_seed", o.heldOutSeed);
   visit("defence", o.defence);
   visit("clean_weight", o.cleanWeight);
   visit("exit_weights", o.exitWeights);
@@ -114,13 +116,35 @@ TrainOptions trainOptionsFromJson(const nlohmann::json& json) {
   try {
     TrainOptions options;
     const nlohmann::json& attack = json.at("attack");
-    visitTraining(options, [&](const char* name, auto& value) { json.at(name).get_to(value); });
+    nlohmann::json all = json;
+    if (!all.contains("held_out_seed")) all["held_out_seed"] = 0;  // a checkpoint from before there was one
+    visitTraining(options, [&](const char* name, auto& value) { all.at(name).get_to(value); });
     visitAttack(options.attack, [&](const char* name, auto& value) { attack.at(name).get_to(value); });
     options.attack.mode = attackModeFromName(attack.at("mode").get<std::string>());
     return options;
   } catch (const nlohmann::json::exception& error) {
     throw Error(text("training recipe: ", error.what()));
   }
+}
+
+std::optional<HeldOut> heldOutOf(const nlohmann::json& recipe, const std::string& dataName) {
+  if (!recipe.is_object() || !recipe.contains("held_out") || !recipe["held_out"].is_number_integer())
+    return {};
+  if (recipe.contains("data") && recipe["data"] != dataName) return {};
+  const nlohmann::json seed = recipe.value("held_out_seed", nlohmann::json(0U));
+  if (!seed.is_number_integer() || seed < 0) return {};
+  return HeldOut{recipe["held_out"].get<int64_t>(), seed.get<uint64_t>()};
+}
+
+void checkStillHeldOut(const HeldOut& asked, const HeldOut& recorded, const std::string& modelFile) {
+  if (asked.count == 0) return;
+  if (asked.count > recorded.count)
+    throw Error(text("--held-out: found ", asked.count, " images, expected at most ",
+                     std::max<int64_t>(recorded.count, 0), ": ", modelFile,
+                     " was trained on the other images"));
+  if (asked.seed != recorded.seed)
+    throw Error(text("--held-out-seed: found ", asked.seed, ", expected ", recorded.seed, ": ", modelFile,
+                     " was trained on images that this would hold out"));
 }
 
 double learningRateAt(const TrainOptions& o, int64_t iteration, int64_t iterations) {

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,10 +17,12 @@ namespace rdi::train {
 /// states.
 struct TrainOptions {
   // What is trained, on what
-  std::string architecture;  // a zoo name; empty when `init` is given
-  std::string init;          // a multi-exit ONNX file to start from
-  std::string data;          // e.g. mnist:FOLDER
-  int64_t heldOut = 5000;    // last images of the training set, never trained on
+  std::string architecture;     // a zoo name; empty when `init` is given
+  std::string init;             // a multi-exit ONNX file to start from
+  bool freezeBackbone = false;  // train only what the last exit does not need
+  std::string data;             // e.g. mnist:FOLDER
+  int64_t heldOut = 5000;       // images of the training set that are never trained on
+  uint64_t heldOutSeed = 1;     // draws them; 0 = the last ones (see trainingPart)
   // Defence
   std::string defence =
       "own";  // standard, or the attack form trained on: main, average, own, max-average, single:K
@@ -61,6 +64,19 @@ nlohmann::json toJson(const TrainOptions& options);
 
 /// Throws rdi::Error naming what is missing or of the wrong kind.
 TrainOptions trainOptionsFromJson(const nlohmann::json& json);
+
+/// The images of the training set that a model was not trained on, as heldOutPart wants them.
+struct HeldOut {
+  int64_t count = 0;
+  uint64_t seed = 0;
+};
+
+/// What the recipe in a model (rdi.recipe) says about it; nothing when it speaks of other data or does not
+/// say. Recipes without a seed are from before there was one and held out the last images.
+std::optional<HeldOut> heldOutOf(const nlohmann::json& recipe, const std::string& dataName);
+
+/// Throws rdi::Error when images that would be held out are among those that the model was trained on.
+void checkStillHeldOut(const HeldOut& asked, const HeldOut& recorded, const std::string& modelFile);
 
 /// Learning rate at an iteration (0-based) of a training of so many.
 double learningRateAt(const TrainOptions& options, int64_t iteration, int64_t iterations);

@@ -35,6 +35,7 @@ Metadata everything() {
   rule.thresholds = {0.1f, INFINITY, -INFINITY, 1e-20f};
   metadata.rule = rule;
   metadata.results = {{"accuracy", 0.5}};
+  metadata.calibration = {{"policy", "cost"}};
   metadata.recipe = {{"epochs", 7}};
   return metadata;
 }
@@ -62,6 +63,7 @@ TEST(Metadata, EverythingSurvivesAFile) {
   EXPECT_EQ(read.rule->thresholds, written.rule->thresholds);  // to the bit, infinities too
   EXPECT_EQ(read.cost, written.cost);
   EXPECT_EQ(read.results, written.results);
+  EXPECT_EQ(read.calibration, written.calibration);
   EXPECT_EQ(read.recipe, written.recipe);
 }
 
@@ -90,8 +92,8 @@ TEST(Metadata, WritingReplacesItsKeysAndLeavesOthersAlone) {
   EXPECT_EQ(read.architecture, "rdi-other");
   EXPECT_EQ(read.rule->patience, 2);
   eraseResults(model);
-  EXPECT_EQ(model.metadata_props_size(), count - 1);
-  EXPECT_TRUE(readMetadata(model).results.is_null());
+  EXPECT_EQ(model.metadata_props_size(), count - 2);
+  EXPECT_TRUE(readMetadata(model).results.is_null() && readMetadata(model).calibration.is_null());
   EXPECT_EQ(readMetadata(model).recipe, everything().recipe);
 }
 
@@ -118,6 +120,7 @@ TEST(Metadata, DamagedValuesAreErrorsThatNameTheKey) {
       {"rdi.rule", "{\"thresholds\": [1e999]}"},
       {"rdi.cost", "]"},
       {"rdi.results", "\xff\xfe"},
+      {"rdi.calibration", "}"},
       {"rdi.recipe", "{'single': 1}"},
   };
   for (const auto& damaged : cases) {

@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <filesystem>
 
 #include "graph/error.hpp"
@@ -39,17 +40,66 @@ TEST(DataSource, AMissingFileIsNamed) {
   }
 }
 
-TEST(DataSource, HeldOutImagesAreTheLastAndNeverInTheTrainingPart) {
+// Which images of `all` these are, by their pixels; the images of a test set are all different.
+std::vector<int64_t> placesOf(const ImageSet& part, const ImageSet& all) {
+  std::vector<int64_t> places;
+  for (int64_t i = 0; i < part.count; ++i)
+    for (int64_t place = 0; place < all.count; ++place)
+      if (part.slice(i, 1).pixels == all.slice(place, 1).pixels) {
+        EXPECT_EQ(part.labels[static_cast<size_t>(i)], all.labels[static_cast<size_t>(place)]);
+        places.push_back(place);
+      }
+  return places;
+}
+
+TEST(HeldOut, TheLastImagesForSeedZero) {
   TemporaryFolder folder;
   const ImageSet all = dataSource(test::writeTinyData(folder.path(), 50, 10)).load(Split::train);
-  const ImageSet trained = trainingPart(all, 20), heldOut = heldOutPart(all, 20);
+  const ImageSet trained = trainingPart(all, 20, 0), heldOut = heldOutPart(all, 20, 0);
   EXPECT_EQ(trained.count, 30);
   EXPECT_EQ(heldOut.count, 20);
   std::vector<uint8_t> both = trained.pixels;
   both.insert(both.end(), heldOut.pixels.begin(), heldOut.pixels.end());
   EXPECT_EQ(both, all.pixels);
-  EXPECT_THROW(trainingPart(all, 50), Error);
-  EXPECT_THROW(heldOutPart(all, 0), Error);
+}
+
+TEST(HeldOut, ASeedDrawsFromTheWholeSetAndNothingIsTrainedOn) {
+  TemporaryFolder folder;
+  const ImageSet all = dataSource(test::writeTinyData(folder.path(), 50, 10)).load(Split::train);
+  for (const uint64_t seed : {1, 2}) {
+    const std::vector<int64_t> trained = placesOf(trainingPart(all, 20, seed), all);
+    const std::vector<int64_t> heldOut = placesOf(heldOutPart(all, 20, seed), all);
+    ASSERT_EQ(trained.size(), 30U);
+    ASSERT_EQ(heldOut.size(), 20U);
+    EXPECT_TRUE(std::is_sorted(trained.begin(), trained.end()));
+    std::vector<int64_t> both = trained;
+    both.insert(both.end(), heldOut.begin(), heldOut.end());
+    std::sort(both.begin(), both.end());
+    for (int64_t i = 0; i < 50; ++i) EXPECT_EQ(both[static_cast<size_t>(i)], i);
+    EXPECT_LT(*std::min_element(heldOut.begin(), heldOut.end()), 30) << "not the last ones";
+    // Fewer are the first of these: whoever asks for less gets none that was trained on.
+    const std::vector<int64_t> fewer = placesOf(heldOutPart(all, 5, seed), all);
+    EXPECT_EQ(fewer, std::vector<int64_t>(heldOut.begin(), heldOut.begin() + 5));
+  }
+  EXPECT_NE(placesOf(heldOutPart(all, 20, 1), all), placesOf(heldOutPart(all, 20, 2), all));
+}
+
+TEST(HeldOut, TheDrawIsTheSameEverywhere) {
+  // Worked out by another program from the generator's definition (mt19937_64).
+  EXPECT_EQ(drawnOrder(6, 1), (std::vector<int64_t>{1, 3, 0, 4, 5, 2}));
+  EXPECT_EQ(drawnOrder(10, 7), (std::vector<int64_t>{0, 7, 4, 9, 3, 1, 2, 8, 6, 5}));
+  EXPECT_TRUE(drawnOrder(0, 1).empty());
+}
+
+TEST(HeldOut, SomethingIsLeftToTrainOn) {
+  TemporaryFolder folder;
+  const ImageSet all = dataSource(test::writeTinyData(folder.path(), 50, 10)).load(Split::train);
+  for (const uint64_t seed : {0, 1}) {
+    EXPECT_THROW(trainingPart(all, 50, seed), Error);
+    EXPECT_THROW(heldOutPart(all, 0, seed), Error);
+    EXPECT_THROW(heldOutPart(all, 50, seed), Error);
+    EXPECT_EQ(trainingPart(all, 0, seed).pixels, all.pixels);
+  }
 }
 
 TEST(DataSource, DebiansFashionMnistIsRead) {
