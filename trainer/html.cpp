@@ -13,10 +13,6 @@ constexpr char kStyle[] = R"(
   --bad: #c0392b; --good: #1e8449; }
 @media (prefers-color-scheme: dark) { :root { --back: #15171a; --text: #e8e8e8; --dim: #a4a4a4; --line: #3c4046;
   --card: #202328; --bad: #ff7b6b; --good: #5fd08d; } }
-@media print { :root { color-scheme: light; --back: #ffffff; --text: #000000; --dim: #444444; --line: #bbbbbb;
-  --card: #f4f5f7; --bad: #c0392b; --good: #1e8449; } body { max-width: none; font-size: 10pt; }
-  .scroll { overflow: visible; } table { font-size: 7pt; } h2 { break-after: avoid; }
-  figure, .headline, .picture { break-inside: avoid; } * { print-color-adjust: exact; -webkit-print-color-adjust: exact; } }
 body { background: var(--back); color: var(--text); font: 15px/1.5 system-ui, sans-serif; max-width: 1100px;
   margin: 0 auto; padding: 16px; }
 h1 { font-size: 1.6em; margin: 0.4em 0; }
@@ -47,6 +43,17 @@ pre { background: var(--card); padding: 10px; border-radius: 6px; white-space: p
 .picture img { display: block; width: 96px; height: 96px; object-fit: contain; image-rendering: pixelated;
   border: 3px solid var(--good); }
 .picture.wrong img { border: 3px dashed var(--bad); }
+@media print {
+  :root { color-scheme: light; --back: #ffffff; --text: #000000; --dim: #444444; --line: #bbbbbb; --card: #f4f5f7;
+    --bad: #c0392b; --good: #1e8449; }
+  * { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
+  body { max-width: none; font-size: 10pt; padding: 0; }
+  .scroll, .pictures { overflow: visible; }
+  table { font-size: 6.5pt; }
+  th, td { padding: 1px 3px; }
+  h2 { break-after: avoid; }
+  figure, .headline, .picture, tr { break-inside: avoid; }
+}
 )";
 
 }  // namespace
