@@ -132,6 +132,11 @@ TEST_F(Calibrate, WritesTheRuleAndHowItWasChosenIntoTheModel) {
   EXPECT_LE(found["chosen_on"]["static"]["accuracy"].get<double>() - 0.03 - 1e-9,
             found["chosen_on"]["chosen"]["accuracy"].get<double>());
 
+  // The file is an evaluation like any other.
+  const test::ProgramResult shown = test::runProgram(RDI_EVALUATE, {"report", json_}, folder_.path());
+  EXPECT_EQ(shown.exitCode, 0) << shown.err;
+  EXPECT_NE(shown.out.find("150 held-out images"), std::string::npos) << shown.out;
+
   const std::string other = folder_.path("other.onnx"), before = graph::readFile(model_);
   calibrated({"-o", other});
   EXPECT_TRUE(graph::readFile(model_) == before);
