@@ -8,11 +8,12 @@
 #include <map>
 #include <vector>
 
+#include "converters/text_table.hpp"
+
 namespace rdi::convert {
 namespace {
 
 using nlohmann::json;
-using Row = std::vector<std::string>;
 
 constexpr size_t kLabelWidth = 15;
 constexpr size_t kMaxClassNames = 12;
@@ -32,26 +33,17 @@ std::string grouped(int64_t value) {
 
 std::string mega(const json& macs) { return fixed(macs.get<double>() / 1e6, 3); }
 
-std::string plain(const json& value) {
-  if (value.is_string()) return value.get<std::string>();
-  if (value.is_number_float()) {
-    char buffer[64];
-    std::snprintf(buffer, sizeof buffer, "%.6g", value.get<double>());
-    return buffer;
-  }
-  return value.dump(-1, ' ', false, json::error_handler_t::replace);
-}
-
 std::string list(const json& values, size_t limit) {
   std::string result;
-  for (size_t i = 0; i < std::min(limit, values.size()); ++i) result += (i ? ", " : "") + plain(values[i]);
+  for (size_t i = 0; i < std::min(limit, values.size()); ++i)
+    result += (i ? ", " : "") + plainText(values[i]);
   return values.size() > limit ? result + ", ..." : result;
 }
 
 std::string operators(const json& counts) {
   std::string result;
   for (const auto& [type, count] : counts.items())
-    result += (result.empty() ? "" : ", ") + type + " " + plain(count);
+    result += (result.empty() ? "" : ", ") + type + " " + plainText(count);
   return result;
 }
 
@@ -60,43 +52,24 @@ std::string line(const std::string& label, const std::string& value) {
          value + "\n";
 }
 
-/// Columns as wide as their widest cell, flush left where `alignment` has an 'l' and right where it has an
-/// 'r'.
-std::string table(const std::vector<Row>& rows, const std::string& alignment) {
-  std::vector<size_t> widths(rows[0].size());
-  for (const auto& row : rows)
-    for (size_t c = 0; c < row.size(); ++c) widths[c] = std::max(widths[c], row[c].size());
-  std::string result;
-  for (const auto& row : rows) {
-    std::string printed = " ";
-    for (size_t c = 0; c < row.size(); ++c) {
-      const std::string space(widths[c] - row[c].size(), ' ');
-      printed += (c ? "  " : " ") + (alignment[c] == 'l' ? row[c] + space : space + row[c]);
-    }
-    printed.erase(printed.find_last_not_of(' ') + 1);
-    result += printed + "\n";
-  }
-  return result;
-}
-
 std::string exitTable(const json& exits) {
   std::vector<Row> rows{{"exit", "threshold", "paper Mi", "own MMAC", "paid MMAC", "of static"}};
   const bool withParameters = exits.at(0).contains("parameters");
   if (withParameters) rows[0].push_back("parameters");
   for (const auto& exit : exits) {
     const auto& threshold = exit.at("threshold");
-    rows.push_back({exit.at("name").get<std::string>(), threshold.is_null() ? "-" : plain(threshold),
+    rows.push_back({exit.at("name").get<std::string>(), threshold.is_null() ? "-" : plainText(threshold),
                     fixed(exit.at("paper_mi").get<double>(), 4), mega(exit.at("own_macs")),
                     mega(exit.at("paid_macs")),
                     fixed(100 * exit.at("share_of_static").get<double>(), 1) + " %"});
     if (withParameters) rows.back().push_back(grouped(exit.at("parameters").get<int64_t>()));
   }
-  return table(rows, "lrrrrrr");
+  return textTable(rows, "lrrrrrr");
 }
 
 std::string shapes(const json& tensors) {
   std::string result;
-  for (const auto& tensor : tensors) result += (result.empty() ? "" : ", ") + plain(tensor.at("shape"));
+  for (const auto& tensor : tensors) result += (result.empty() ? "" : ", ") + plainText(tensor.at("shape"));
   return result;
 }
 
@@ -104,18 +77,18 @@ std::string stageTable(const json& stages) {
   std::vector<Row> rows{{"stage", "engine", "from", "to", "MMAC", "parameters", "operators"}};
   std::map<std::string, std::string> stagesByReason;
   for (const auto& stage : stages) {
-    rows.push_back({plain(stage.at("name")), plain(stage.at("engine")), shapes(stage.at("inputs")),
+    rows.push_back({plainText(stage.at("name")), plainText(stage.at("engine")), shapes(stage.at("inputs")),
                     shapes(stage.at("outputs")), mega(stage.at("macs")),
                     grouped(stage.at("parameters").get<int64_t>()), operators(stage.at("operators"))});
-    const auto why = plain(stage.at("why"));
+    const auto why = plainText(stage.at("why"));
     auto& names = stagesByReason[why];
-    names += (names.empty() ? "" : ", ") + plain(stage.at("name"));
+    names += (names.empty() ? "" : ", ") + plainText(stage.at("name"));
   }
   stagesByReason.erase("");
   std::string reasons;
   for (const auto& [why, names] : stagesByReason)
     reasons += "  on opencv, because " + why + ": " + names + "\n";
-  return table(rows, "llllrrl") + reasons;
+  return textTable(rows, "llllrrl") + reasons;
 }
 
 std::string preprocessing(const json& pixels) {
@@ -124,14 +97,14 @@ std::string preprocessing(const json& pixels) {
   const std::string channels = pixels.at("channels") == 1     ? "grey"
                                : pixels.at("swap_rb") == true ? "RGB"
                                                               : "BGR";
-  return pixel + " * " + plain(pixels.at("scale")) + ", " + channels + ", " + plain(pixels.at("width")) +
-         " x " + plain(pixels.at("height"));
+  return pixel + " * " + plainText(pixels.at("scale")) + ", " + channels + ", " +
+         plainText(pixels.at("width")) + " x " + plainText(pixels.at("height"));
 }
 
 std::string rule(const json& rule) {
-  std::string result = "leaves when " + plain(rule.at("criterion")) + " < threshold";
-  if (rule.at("patience") > 1) result += " and " + plain(rule.at("patience")) + " exits in a row agree";
-  return result + "; fusion " + plain(rule.at("fusion")) + ", scores are " + plain(rule.at("scores"));
+  std::string result = "leaves when " + plainText(rule.at("criterion")) + " < threshold";
+  if (rule.at("patience") > 1) result += " and " + plainText(rule.at("patience")) + " exits in a row agree";
+  return result + "; fusion " + plainText(rule.at("fusion")) + ", scores are " + plainText(rule.at("scores"));
 }
 
 /// Every value inside `value` as a line "outer.inner  value"; arrays of plain values stay on one line.
@@ -140,7 +113,7 @@ void flatten(const std::string& path, const json& value, std::vector<Row>& rows)
                             return item.is_structured();
                           });
   if (!value.is_structured() || plainArray) {
-    rows.push_back({path, plainArray ? list(value, kMaxClassNames) : plain(value)});
+    rows.push_back({path, plainArray ? list(value, kMaxClassNames) : plainText(value)});
     return;
   }
   for (const auto& [key, inner] : value.items()) flatten(path.empty() ? key : path + "." + key, inner, rows);
@@ -167,9 +140,10 @@ std::string tableOf(const json& objects) {
   for (const json& object : objects) {
     rows.emplace_back();
     for (const std::string& key : keys)
-      rows.back().push_back(object[key].is_array() ? list(object[key], kMaxClassNames) : plain(object[key]));
+      rows.back().push_back(object[key].is_array() ? list(object[key], kMaxClassNames)
+                                                   : plainText(object[key]));
   }
-  return table(rows, std::string(keys.size(), 'l'));
+  return textTable(rows, std::string(keys.size(), 'l'));
 }
 
 std::string section(const std::string& title, const json& value) {
@@ -184,7 +158,7 @@ std::string section(const std::string& title, const json& value) {
   } else if (!value.is_null()) {
     flatten("", value, rows);
   }
-  return (rows.empty() ? "" : "\n  " + title + "\n" + table(rows, "ll")) + tables;
+  return (rows.empty() ? "" : "\n  " + title + "\n" + textTable(rows, "ll")) + tables;
 }
 
 }  // namespace
@@ -192,13 +166,13 @@ std::string section(const std::string& title, const json& value) {
 std::string toText(const json& found) {
   const auto& input = found.at("input");
   const auto& names = found.at("class_names");
-  const std::string architecture = plain(found.at("architecture"));
-  std::string result = plain(found.at("file")) + ": " + plain(found.at("kind")) + " network, " +
+  const std::string architecture = plainText(found.at("architecture"));
+  std::string result = plainText(found.at("file")) + ": " + plainText(found.at("kind")) + " network, " +
                        grouped(found.at("bytes").get<int64_t>()) + " bytes\n";
   if (!architecture.empty()) result += line("architecture", architecture);
-  result += line("input", plain(input.at("name")) + ", " + plain(input.at("channels")) + " x " +
-                              plain(input.at("height")) + " x " + plain(input.at("width")));
-  result += line("classes", plain(found.at("classes")) +
+  result += line("input", plainText(input.at("name")) + ", " + plainText(input.at("channels")) + " x " +
+                              plainText(input.at("height")) + " x " + plainText(input.at("width")));
+  result += line("classes", plainText(found.at("classes")) +
                                 (names.empty() ? "" : " (" + list(names, kMaxClassNames) + ")"));
   if (found.contains("preprocessing"))
     result += line("preprocessing", preprocessing(found.at("preprocessing")));

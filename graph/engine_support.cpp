@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "graph/attributes.hpp"
+#include "graph/box.hpp"
 #include "graph/error.hpp"
 #include "graph/simplify.hpp"
 #include "graph/window.hpp"
@@ -168,6 +169,17 @@ std::string checkSoftmax(const onnx::NodeProto& node, const StageFacts& facts) {
   return needRank(node, facts, 2);
 }
 
+std::string checkExcerpt(const onnx::NodeProto& node, const StageFacts& facts) {
+  const Shape source = facts.shape(node.input(0)), result = facts.shape(node.output(0));
+  if (source.size() != result.size()) return "source and result differ in rank";
+  try {
+    const Box box = boxOf(node, source, [&](const std::string& tensor) { return facts.constant(tensor); });
+    return box.begin[0] != 0 || box.step[0] != 1 ? "the batch is cut or padded" : "";
+  } catch (const Error& error) {
+    return error.what();
+  }
+}
+
 std::string checkFlatten(const onnx::NodeProto& node, const StageFacts& facts) {
   const Shape source = facts.shape(node.input(0));
   const Shape result = facts.shape(node.output(0));
@@ -198,6 +210,8 @@ constexpr SupportedOperator kSupported[] = {
     {"Div", EngineOperator::binary, 2, checkBinary},
     {"Concat", EngineOperator::concat, 1, checkConcat},
     {"Softmax", EngineOperator::softmax, 1, checkSoftmax},
+    {"Pad", EngineOperator::excerpt, 1, checkExcerpt},
+    {"Slice", EngineOperator::excerpt, 1, checkExcerpt},
     {"Flatten", EngineOperator::flatten, 1, checkFlatten},
     {"Reshape", EngineOperator::flatten, 1, checkFlatten},
     {"Squeeze", EngineOperator::flatten, 1, checkFlatten},

@@ -24,6 +24,7 @@ enum class EngineOperator {
   binary,      // Add, Sub, Mul, Div
   concat,      // along the channels
   softmax,
+  excerpt,  // Pad with a constant, Slice
   flatten,  // Flatten, Reshape, Squeeze, Unsqueeze to one row (or to one pixel)
 };
 
@@ -39,6 +40,10 @@ struct StageFacts {
   /// Recorded shape, empty when there is none.
   Shape shape(const std::string& tensor) const;
   bool isConstant(const std::string& tensor) const { return constants.count(tensor) != 0; }
+  const onnx::TensorProto* constant(const std::string& tensor) const {
+    const auto found = constants.find(tensor);
+    return found == constants.end() ? nullptr : found->second;
+  }
 };
 
 /// The engine's operator for a node that whyNotOneDnn(node, facts) accepts; throws rdi::Error for any other.

@@ -65,6 +65,12 @@ void setKey(onnx::ModelProto& model, const std::string& key, const std::string& 
   entry->set_value(value);
 }
 
+void eraseKey(onnx::ModelProto& model, const std::string& key) {
+  auto& entries = *model.mutable_metadata_props();
+  for (int i = entries.size() - 1; i >= 0; --i)
+    if (entries.Get(i).key() == key) entries.DeleteSubrange(i, 1);
+}
+
 }  // namespace
 
 Metadata readMetadata(const onnx::ModelProto& model) {
@@ -92,9 +98,13 @@ void writeMetadata(onnx::ModelProto& model, const Metadata& metadata) {
 }
 
 void eraseResults(onnx::ModelProto& model) {
-  auto& entries = *model.mutable_metadata_props();
-  for (int i = entries.size() - 1; i >= 0; --i)
-    if (entries.Get(i).key() == kResults || entries.Get(i).key() == kCalibration) entries.DeleteSubrange(i, 1);
+  eraseKey(model, kResults);
+  eraseKey(model, kCalibration);
+}
+
+void eraseRuleAndResults(onnx::ModelProto& model) {
+  eraseKey(model, kRule);
+  eraseResults(model);
 }
 
 Scores kindOfScores(const onnx::ModelProto& model, const std::vector<std::string>& exits) {

@@ -18,6 +18,7 @@
 
 #include "graph/attributes.hpp"
 #include "graph/error.hpp"
+#include "graph/normal_form.hpp"
 #include "graph/operand_check.hpp"
 #include "graph/shapes.hpp"
 
@@ -76,8 +77,9 @@ void checkTensor(const onnx::TensorProto& tensor) {
 void checkNode(const onnx::NodeProto& node) {
   for (const auto& attribute : node.attribute()) {
     if (attribute.has_g() || attribute.graphs_size() > 0)
-      throw Error(text("node '", node.name(), "' (", node.op_type(),
-                       ") holds a sub-graph; only flat graphs are supported: give the multi-exit model instead"));
+      throw Error(
+          text("node '", node.name(), "' (", node.op_type(),
+               ") holds a sub-graph; only flat graphs are supported: give the multi-exit model instead"));
     if (attribute.has_t()) checkTensor(attribute.t());
   }
   checkWindowAttributes(node);
@@ -170,6 +172,12 @@ onnx::ModelProto parseUnchecked(const void* data, size_t size, const std::string
 
 onnx::ModelProto parseModel(const void* data, size_t size, const std::string& name) {
   onnx::ModelProto model = parseUnchecked(data, size, name);
+  if (!isEarlyExit(model))
+    namingTheFile(name, [&] {
+      checkParts(model);
+      checkOnnx(model);
+      toNormalForm(model);
+    });
   checkModel(model, name);
   return model;
 }

@@ -10,8 +10,9 @@
 
 namespace rdi::graph {
 
-/// Reads and checks an ONNX file. Throws rdi::Error naming the file when it is missing, truncated, not ONNX,
-/// refused by the ONNX checker or by checkModel.
+/// Reads and checks an ONNX file and brings it into the normal form (graph/normal_form.hpp). Throws
+/// rdi::Error naming the file when it is missing, truncated, not ONNX, refused by the ONNX checker or by
+/// checkModel.
 onnx::ModelProto loadModel(const std::string& path);
 
 /// The same from memory; `name` stands for the file in messages.

@@ -68,6 +68,18 @@ ShapeMap inferShapes(const onnx::ModelProto& model, int64_t batch) {
   return inferFromInputs(copy);
 }
 
+ShapeMap knownShapes(const onnx::ModelProto& model, int64_t batch) {
+  onnx::ModelProto copy = model;
+  setBatch(copy, batch);
+  try {
+    const onnx::ShapeInferenceOptions options(/*check_type=*/false, /*strict_mode=*/0, /*data_prop=*/true);
+    onnx::shape_inference::InferShapes(copy, onnx::OpSchemaRegistry::Instance(), options);
+  } catch (const std::exception&) {
+    forgetInferred(copy);  // a file that fixes its batch may not fit another one at all
+  }
+  return recordedShapes(copy);
+}
+
 void checkRecordedShapes(const onnx::ModelProto& model) {
   const ShapeMap recorded = recordedShapes(model);
   const auto require = [&](const std::string& tensor) {

@@ -22,6 +22,9 @@ void setBatch(onnx::ModelProto& model, int64_t batch);
 /// Throws rdi::Error naming node and operator when a shape cannot be inferred.
 ShapeMap inferShapes(const onnx::ModelProto& model, int64_t batch = 1);
 
+/// The shapes that can be inferred for this batch size; what does not fit or depends on data is left out.
+ShapeMap knownShapes(const onnx::ModelProto& model, int64_t batch);
+
 /// The shapes already written in the model (inputs, outputs, value_info, initializers); nothing is inferred.
 ShapeMap recordedShapes(const onnx::ModelProto& model);
 

@@ -278,6 +278,8 @@ bool stateKernel(Rewriter& rewriter, onnx::NodeProto& node) {
   return true;
 }
 
+}  // namespace
+
 void removeUnused(onnx::GraphProto& graph) {
   std::vector<std::string> outputs;
   for (const auto& output : graph.output()) outputs.push_back(output.name());
@@ -309,8 +311,6 @@ void removeUnused(onnx::GraphProto& graph) {
     if (produced.count(value.name())) *recorded.Add() = std::move(value);
   recorded.Swap(graph.mutable_value_info());
 }
-
-}  // namespace
 
 void simplify(onnx::ModelProto& model) {
   auto& graph = *model.mutable_graph();

@@ -15,4 +15,7 @@ namespace rdi::graph {
 /// names and what is left keeps its recorded shapes; results agree within rounding.
 void simplify(onnx::ModelProto& model);
 
+/// Removes nodes, initializers and recorded shapes that no output needs.
+void removeUnused(onnx::GraphProto& graph);
+
 }  // namespace rdi::graph

@@ -25,7 +25,8 @@ bool isFile(const fs::path& path) {
 std::string adviceFor(const fs::path& folder) {
   constexpr const char* kWanted = "expected the binary version, cifar-10-binary.tar.gz, unpacked";
   std::error_code ignored;
-  if (!fs::is_directory(folder, ignored)) return "there is no such folder";
+  const std::string fetch = text("fetch it with rdi-fetch-data cifar10 ", folder.string());
+  if (!fs::is_directory(folder, ignored)) return text("there is no such folder; ", fetch);
   for (const fs::path& place : {folder, folder / "cifar-10-batches-py"})
     if (isFile(place / "batches.meta") || isFile(place / "data_batch_1"))
       return text("found the Python version of CIFAR-10, ", kWanted);
@@ -35,7 +36,7 @@ std::string adviceFor(const fs::path& folder) {
     return text("found CIFAR-100, ", kWanted);
   if (isFile(folder / "cifar-10-binary.tar.gz"))
     return "unpack cifar-10-binary.tar.gz there: tar xf cifar-10-binary.tar.gz";
-  return "give the folder of CIFAR-10's binary version, as cifar10:FOLDER";
+  return text(fetch, ", or give the folder of CIFAR-10's binary version, as cifar10:FOLDER");
 }
 
 }  // namespace

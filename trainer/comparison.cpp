@@ -46,7 +46,7 @@ std::vector<Line> linesOf(const std::vector<Compared>& models) {
   for (size_t m = 0; m < models.size(); ++m) {
     const Evaluation& e = models[m].evaluation;
     const EvaluationSummary summary = summarize(e);
-    const AverageCost cost = averageCost(e.costs, e.rows[0].outcome.shares);
+    const AverageCost cost = cleanCost(e);
     Line line;
     line.name = nameOf(models, m);
     line.mark = whyNotComparable(models[0].evaluation, e).empty() ? "" : " !";

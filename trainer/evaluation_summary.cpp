@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "graph/error.hpp"
 
@@ -20,6 +21,16 @@ AverageCost averageCost(const std::vector<graph::ExitCost>& costs, const std::ve
     result.paperMi += shares[k] * costs[k].paperMi();
   }
   return result;
+}
+
+AverageCost cleanCost(const Evaluation& evaluation) {
+  const auto never = [](float threshold) { return threshold == -std::numeric_limits<float>::infinity(); };
+  const std::vector<float>& thresholds = evaluation.rule.thresholds;
+  if (!std::all_of(thresholds.begin(), thresholds.end(), never))
+    return averageCost(evaluation.costs, evaluation.rows[0].outcome.shares);
+  graph::ExitCost only = evaluation.costs.back();
+  only.paid = only.own;
+  return averageCost({only}, {1});
 }
 
 std::string inPixelSteps(double length) {

@@ -19,6 +19,10 @@ struct AverageCost {
 };
 AverageCost averageCost(const std::vector<graph::ExitCost>& costs, const std::vector<double>& shares);
 
+/// What the clean images cost. Where the rule never leaves early, nobody needs the early heads: that is the
+/// static net, at 100 %.
+AverageCost cleanCost(const Evaluation& evaluation);
+
 /// How far the attacks that count for the union may change an image.
 struct Radius {
   std::string norm;

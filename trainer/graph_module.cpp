@@ -83,6 +83,15 @@ GraphModule::GraphModule(const onnx::ModelProto& model, const GraphModuleOptions
       for (const std::string& name : graph.node(index).input()) readSomewhere.insert(name);
     }
 
+  const auto isFrozen = [&](int index) {
+    const ExitSet last = onlyExit(exits.size() - 1);
+    return options_.freezeBackbone && (neededBy[static_cast<size_t>(index)] & last) != 0;
+  };
+  std::set<std::string> readByFrozen;
+  for (int index = 0; index < graph.node_size(); ++index)
+    if (isFrozen(index))
+      readByFrozen.insert(graph.node(index).input().begin(), graph.node(index).input().end());
+
   // ---- Slots by name: the input first, then weights and results as they appear ----
   std::map<std::string, int> slotOf;
   slots_.emplace_back();
@@ -95,6 +104,7 @@ GraphModule::GraphModule(const onnx::ModelProto& model, const GraphModuleOptions
 
   const auto weightSlot = [&](const std::string& name, bool isStatistic) {
     const Kind kind = initializers.count(name) == 0 ? Kind::constant
+                      : readByFrozen.count(name)    ? Kind::frozen
                       : isStatistic                 ? Kind::statistic
                                                     : Kind::parameter;
     torch::Tensor value = toTensor(*constants.at(name));
@@ -117,9 +127,10 @@ GraphModule::GraphModule(const onnx::ModelProto& model, const GraphModuleOptions
       if (!node.output(extra).empty() && readSomewhere.count(node.output(extra)) != 0)
         throw Error(text("operator ", node.op_type(), " of node \"", node.name(), "\": output ", extra, " (",
                          node.output(extra), ") is used, but the trainer only gives the first"));
-    hasBatchNormalization_ = hasBatchNormalization_ || node.op_type() == "BatchNormalization";
-
     Step step;
+    step.frozen = isFrozen(index);
+    const bool takesStatistics = node.op_type() == "BatchNormalization" && !step.frozen;
+    hasBatchNormalization_ = hasBatchNormalization_ || takesStatistics;
     step.operation = std::move(compiled.operation);
     step.exits = neededBy[static_cast<size_t>(index)];
     for (const std::string& name : compiled.operands) {
@@ -161,9 +172,11 @@ std::vector<torch::Tensor> GraphModule::forward(const torch::Tensor& images, con
   std::vector<torch::Tensor> slots = slots_;
   slots[static_cast<size_t>(input_)] =
       options_.channelsLast ? images.contiguous(torch::MemoryFormat::ChannelsLast) : images;
+  const ForwardMode frozen = ForwardMode::evaluation();
   for (const Step& step : steps_) {
     if ((step.exits & exits) != 0)
-      slots[static_cast<size_t>(step.output)] = step.operation(Operands(slots, step.operands), mode);
+      slots[static_cast<size_t>(step.output)] =
+          step.operation(Operands(slots, step.operands), step.frozen ? frozen : mode);
     for (int slot : step.dead) slots[static_cast<size_t>(slot)].reset();
   }
   std::vector<torch::Tensor> scores(outputs_.size());
@@ -192,7 +205,7 @@ void GraphModule::writeBack(onnx::ModelProto& model) const {
   for (onnx::TensorProto& tensor : *model.mutable_graph()->mutable_initializer())
     initializers[tensor.name()] = &tensor;
   for (const Weight& weight : weights_) {
-    if (weight.kind == Kind::constant) continue;
+    if (!weight.moves()) continue;
     const auto found = initializers.find(weight.name);
     if (found == initializers.end()) throw Error(text("the model has no initializer \"", weight.name, "\""));
     const torch::Tensor value = weight.value.detach().to(torch::kCPU, torch::kFloat32).contiguous();

@@ -23,17 +23,19 @@ struct GraphModuleOptions {
   bool channelsLast = false;  // keep features as NHWC
   bool logProbabilities =
       false;  // the model's outputs are probabilities: give their logarithm, which are logits
+  bool freezeBackbone = false;  // what the last exit needs keeps its weights and runs as in evaluation
 };
 
 /// A multi-exit ONNX model run by libtorch. FLOAT initializers become parameters, running statistics of
-/// BatchNormalization buffers; Constant nodes stay as they are.
+/// BatchNormalization buffers; Constant nodes, and what is frozen, stay as they are.
 class GraphModule : public torch::nn::Module {
 public:
-  enum class Kind { parameter, statistic, constant };
+  enum class Kind { parameter, statistic, frozen, constant };
   struct Weight {
     std::string name;  // of the initializer
     torch::Tensor value;
     Kind kind;
+    bool moves() const { return kind == Kind::parameter || kind == Kind::statistic; }
   };
 
   /// Throws rdi::Error naming operator and node when something in the model is not supported.
@@ -48,15 +50,16 @@ public:
   std::vector<torch::Tensor> forward(const torch::Tensor& images);
 
   size_t exitCount() const { return outputs_.size(); }
+  /// Whether batch statistics make a difference: frozen ones do not.
   bool hasBatchNormalization() const { return hasBatchNormalization_; }
 
-  /// Parameters, statistics and constants in the order of first use.
+  /// Every kind of weight in the order of first use.
   const std::vector<Weight>& weights() const { return weights_; }
 
   /// Parameters alone.
   std::vector<torch::Tensor> trainable() const;
 
-  /// Puts the weights back into the model they came from; bit exact.
+  /// Puts the weights that move back into the model they came from; bit exact.
   void writeBack(onnx::ModelProto& model) const;
 
 private:
@@ -66,6 +69,7 @@ private:
     int output = 0;
     std::vector<int> dead;  // slots nobody reads after this step
     ExitSet exits = 0;      // exits that need this step
+    bool frozen = false;    // runs as in evaluation
   };
 
   GraphModuleOptions options_;

@@ -192,8 +192,7 @@ std::string Report::costPlot() const {
   }
   if (options_.baseline) {
     const Evaluation& other = *options_.baseline;
-    const double cost = averageCost(other.costs, other.rows[0].outcome.shares).paidMmac /
-                        (static_cast<double>(e_.costs.back().own.total()) / 1e6);
+    const double cost = cleanCost(other).paidMmac / (static_cast<double>(e_.costs.back().own.total()) / 1e6);
     add("baseline", cost, other.rows[0].outcome.accuracy, "baseline, clean");
     if (other.rows.size() > 1) add("baseline", cost, other.unionAccuracy(), "baseline, union");
   }
@@ -413,8 +412,7 @@ HtmlReport Report::make() {
   };
   if (hasExits()) {
     body += heading("Where images leave") + exitTable();
-    plot([&] { return sharesPlot(); },
-         "Clean images and each attack. Attacks against accuracy already move images to later exits.");
+    plot([&] { return sharesPlot(); }, "The clean images on top, then each attack.");
   }
   if (isAttacked()) {
     body += heading("Accuracy under attack");
@@ -424,7 +422,7 @@ HtmlReport Report::make() {
   if (hasExits() || options_.baseline) {
     body += heading("Accuracy against cost");
     plot([&] { return costPlot(); },
-         text("Each point is a row of the table.",
+         text("Each point is a row of the table, but for those marked +: their cost is that of few images.",
               hasExits() ? " \"Main exit forced\" is this net without early exits: it costs 100 %; its worst "
                            "is the least of "
                            "all attacks in the ball, none of which needs to have aimed at it."

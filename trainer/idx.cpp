@@ -101,7 +101,8 @@ std::string findFile(const std::string& folder, const std::string& dataName, con
     std::error_code ignored;
     if (std::filesystem::is_regular_file(path, ignored)) return path.string();
   }
-  std::string advice = text("give the folder that holds the ", dataName, " files, as ", dataName, ":FOLDER");
+  std::string advice = text("fetch the files with rdi-fetch-data ", dataName, " ", folder,
+                            ", or give the folder that holds them, as ", dataName, ":FOLDER");
   if (dataName == "fashion-mnist") advice += ", or install Debian's package dataset-fashion-mnist";
   throw Error(text(folder, ": holds neither ", name, " nor ", name, ".gz; ", advice));
 }

@@ -337,6 +337,49 @@ CompiledNode compileReduceMean(const Node& node) {
   return compiled;
 }
 
+/// Constant padding; negative pads cut.
+CompiledNode compilePad(const Node& node) {
+  node.inputs(1, 3);
+  const std::string mode = graph::stringAttribute(node.proto, "mode", "constant");
+  if (mode != "constant") node.fail(text("mode ", mode, " is not supported, only constant"));
+  const Ints pads = node.intsFromEither("pads", 1);
+  const float value = node.has(2) ? node.constantFloat(2) : node.floatAttribute("value", 0);
+  if (pads.size() % 2 != 0) node.fail(text("found ", pads.size(), " pads, expected two a dimension"));
+  const size_t rank = pads.size() / 2;
+  Ints around;  // in torch's order: the last dimension first, begin and end side by side
+  for (size_t d = rank; d-- > 0;) {
+    around.push_back(pads[d]);
+    around.push_back(pads[rank + d]);
+  }
+  CompiledNode compiled;
+  compiled.operands = {node.proto.input(0)};
+  compiled.operation = [=](const Operands& in, const ForwardMode&) {
+    return torch::constant_pad_nd(in[0], around, value);
+  };
+  return compiled;
+}
+
+CompiledNode compileSlice(const Node& node) {
+  node.inputs(1, 5);
+  const Ints starts = node.intsFromEither("starts", 1), ends = node.intsFromEither("ends", 2);
+  Ints axes = node.intsFromEither("axes", 3), steps = node.intsFromEither("steps", 4);
+  if (axes.empty())
+    for (size_t i = 0; i < starts.size(); ++i) axes.push_back(static_cast<int64_t>(i));
+  steps.resize(starts.size(), 1);
+  if (ends.size() != starts.size() || axes.size() != starts.size())
+    node.fail("starts, ends and axes must be of one length");
+  for (int64_t step : steps)
+    if (step < 1) node.fail(text("a step of ", step, " is not supported, only forward ones"));
+  CompiledNode compiled;
+  compiled.operands = {node.proto.input(0)};
+  compiled.operation = [=](const Operands& in, const ForwardMode&) {
+    Tensor x = in[0];
+    for (size_t i = 0; i < starts.size(); ++i) x = x.slice(axes[i], starts[i], ends[i], steps[i]);
+    return x;
+  };
+  return compiled;
+}
+
 CompiledNode compileConcat(const Node& node) {
   const int64_t axis = node.intAttribute("axis", 1);
   CompiledNode compiled;
@@ -404,10 +447,12 @@ const std::map<std::string, Compiler>& compilers() {
       {"MatMul", compileMatMul},
       {"MaxPool", compileMaxPool},
       {"Mul", compileMul},
+      {"Pad", compilePad},
       {"ReduceMean", compileReduceMean},
       {"Relu", compileRelu},
       {"Reshape", compileReshape},
       {"Sigmoid", compileSigmoid},
+      {"Slice", compileSlice},
       {"Softmax", compileSoftmax},
       {"Sub", compileSub},
       {"Tanh", compileTanh},

@@ -4,6 +4,7 @@
 #include "trainer/calibrate_command.hpp"
 #include "trainer/command_line.hpp"
 #include "trainer/compare_command.hpp"
+#include "trainer/deployed_command.hpp"
 #include "trainer/evaluate_command.hpp"
 #include "trainer/report_command.hpp"
 
@@ -24,9 +25,20 @@ int main(int argc, char** argv) {
   ReportArguments results;
   CLI::App* again = app.add_subcommand("report", "Table and page of results that were measured before");
   declareReport(*again, results);
+  DeployedArguments deployment;
+  CLI::App* deployed = app.add_subcommand(
+      "deployed", "Runs an early-exit file in OpenCV on saved inputs and compares it with libtorch");
+  declareDeployed(*deployed, deployment);
+  std::string engine = "libtorch";
+  declareEngine(app, engine, deployment);
+
   app.callback([&] {
     if (choose->parsed())
       checkCalibrate(calibration);
+    else if (deployed->parsed())
+      checkDeployed(deployment);
+    else if (engine == "opencv")
+      checkDeployed(deployment = fromEvaluate(evaluation, deployment));
     else if (!together->parsed() && !again->parsed())
       checkEvaluate(evaluation);
   });
@@ -34,6 +46,7 @@ int main(int argc, char** argv) {
     if (choose->parsed()) return calibrate(calibration);
     if (together->parsed()) return compare(comparison);
     if (again->parsed()) return report(results);
+    if (deployed->parsed() || engine == "opencv") return compareDeployed(deployment);
     return evaluate(evaluation);
   });
 }

@@ -30,6 +30,8 @@ void declare(CLI::App& app, Arguments& a) {
   app.add_option("--resume", a.resume, "Go on with the training in this run folder");
   app.add_option("--arch", o.architecture, "Architecture of the zoo, e.g. rdi-smallcnn");
   app.add_option("--init", o.init, "Multi-exit ONNX file to start from");
+  app.add_flag("--freeze-backbone", o.freezeBackbone,
+               "Train only the branch classifiers: what the last exit needs stays as it is");
   app.add_option("--data", o.data, knownData());
   app.add_option("--held-out", o.heldOut, "Images of the training set that are never trained on")
       ->capture_default_str();

@@ -15,9 +15,10 @@ namespace rdi::train {
 
 void declareReport(CLI::App& app, ReportArguments& arguments) {
   app.add_option("FILE", arguments.file, "Results that rdi-evaluate --json wrote")->required();
-  app.add_option("-o,--output", arguments.output, "Write the page to this file");
+  CLI::Option* output = app.add_option("-o,--output", arguments.output, "Write the page to this file");
   app.add_option("--baseline", arguments.baseline,
-                 "Results of another model on the same images, for the plot of accuracy against cost");
+                 "Results of another model on the same images, for the plot of accuracy against cost")
+      ->needs(output);
 }
 
 int report(const ReportArguments& a) {

@@ -152,12 +152,17 @@ std::vector<Attack> attacksOf(const Request& a, const Subject& subject) {
   const AttackRequest request = usualAttack(subject.source.name, a.attacks);
   checkAttackOptions(request.options);
   if (request.queries < 1) throw Error(text("--queries: found ", request.queries, ", expected 1 or more"));
+  const auto refuse = [&](const std::string& name) {
+    throw Error(text(a.model, ": has one exit only, so there is nothing that ", name,
+                     " could slow down; leave it out"));
+  };
   std::vector<Attack> attacks;
   if (!a.suite.empty()) attacks = attackSuite(a.suite, request, stepsAsked, exits);
   std::vector<AttackForm> forms;
   for (const std::string& name : a.attackLoss) {
     if (name != "all") {
       forms.push_back(attackFormFromName(name, exits));
+      if (forms.back().isSlowdown() && exits < 2) refuse(name);
       continue;
     }
     for (size_t k = 0; k < exits; ++k) forms.push_back({AttackForm::Kind::single, k});

@@ -34,6 +34,7 @@ template <typename Options, typename Visit>
 void visitTraining(Options& o, const Visit& visit) {
   visit("architecture", o.architecture);
   visit("init", o.init);
+  visit("freeze_backbone", o.freezeBackbone);
   visit("data", o.data);
   visit("held_out", o.heldOut);
   visit("held_out_seed", o.heldOutSeed);

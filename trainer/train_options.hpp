@@ -17,11 +17,12 @@ namespace rdi::train {
 /// states.
 struct TrainOptions {
   // What is trained, on what
-  std::string architecture;  // a zoo name; empty when `init` is given
-  std::string init;          // a multi-exit ONNX file to start from
-  std::string data;          // e.g. mnist:FOLDER
-  int64_t heldOut = 5000;    // images of the training set that are never trained on
-  uint64_t heldOutSeed = 1;  // draws them; 0 = the last ones (see trainingPart)
+  std::string architecture;     // a zoo name; empty when `init` is given
+  std::string init;             // a multi-exit ONNX file to start from
+  bool freezeBackbone = false;  // train only what the last exit does not need
+  std::string data;             // e.g. mnist:FOLDER
+  int64_t heldOut = 5000;       // images of the training set that are never trained on
+  uint64_t heldOutSeed = 1;     // draws them; 0 = the last ones (see trainingPart)
   // Defence
   std::string defence =
       "own";  // standard, or the attack form trained on: main, average, own, max-average, single:K

@@ -109,14 +109,6 @@ struct RunningMetrics {
   }
 };
 
-// What the file that a training starts from says of its own weights is not true of the new ones.
-void forgetRuleAndResults(onnx::ModelProto& model) {
-  graph::eraseResults(model);
-  auto& entries = *model.mutable_metadata_props();
-  for (int i = entries.size() - 1; i >= 0; --i)
-    if (entries.Get(i).key() == "rdi.rule") entries.DeleteSubrange(i, 1);
-}
-
 class Training {
 public:
   // `modelName` goes before errors of the model.
@@ -142,9 +134,14 @@ public:
     torch::manual_seed(options_.seed);
     GraphModuleOptions moduleOptions;
     moduleOptions.channelsLast = options_.channelsLast;
+    moduleOptions.freezeBackbone = options_.freezeBackbone;
     namingTheModel(modelName, [&] {
       moduleOptions.logProbabilities = givesProbabilities(model_);
       module_ = std::make_shared<GraphModule>(model_, moduleOptions);
+      if (module_->trainable().empty())
+        throw Error(
+            "found no weights to train: --freeze-backbone trains exits that have weights of their own, which "
+            "rdi-attach adds");
     });
     module_->to(device_);
     const auto exits = static_cast<int64_t>(module_->exitCount());
@@ -157,7 +154,7 @@ public:
 
     std::vector<Tensor> averaged;
     for (const GraphModule::Weight& weight : module_->weights())
-      if (weight.kind != GraphModule::Kind::constant) averaged.push_back(weight.value);
+      if (weight.moves()) averaged.push_back(weight.value);
     sgd_ = std::make_unique<Sgd>(module_->trainable(), options_.momentum, options_.weightDecay);
     if (options_.ema > 0) average_ = std::make_unique<MovingAverage>(averaged, options_.ema);
     order_ = std::make_unique<BatchOrder>(trained.count, options_.batchSize, device_, options_.seed * 2 + 1);
@@ -179,7 +176,7 @@ public:
       dst.copy_(src);
     };
     for (const GraphModule::Weight& weight : module_->weights())
-      if (weight.kind != GraphModule::Kind::constant) copy("weight." + weight.name, weight.value.detach());
+      if (weight.moves()) copy("weight." + weight.name, weight.value.detach());
     for (size_t i = 0; i < sgd_->velocities().size(); ++i) copy(text("velocity.", i), sgd_->velocities()[i]);
     if (average_)
       for (size_t i = 0; i < average_->averages().size(); ++i)
@@ -205,7 +202,7 @@ public:
     checkpoint.state["seconds"] = secondsTrained();
     checkpoint.state["metrics_iterations"] = metrics_->iterations;
     for (const GraphModule::Weight& weight : module_->weights())
-      if (weight.kind != GraphModule::Kind::constant) checkpoint.add("weight." + weight.name, weight.value);
+      if (weight.moves()) checkpoint.add("weight." + weight.name, weight.value);
     for (size_t i = 0; i < sgd_->velocities().size(); ++i)
       checkpoint.add(text("velocity.", i), sgd_->velocities()[i]);
     if (average_)
@@ -412,7 +409,7 @@ private:
     if (average_) average_->swap();
 
     const graph::Shape shape = graph::inputShape(model_);
-    forgetRuleAndResults(model_);
+    graph::eraseRuleAndResults(model_);  // they speak of other weights
     graph::Metadata metadata = graph::readMetadata(model_);
     if (!options_.architecture.empty()) metadata.architecture = options_.architecture;
     metadata.classNames = source_.classNames;

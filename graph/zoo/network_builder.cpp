@@ -3,12 +3,14 @@
 
 #include "graph/zoo/network_builder.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <numeric>
 #include <utility>
 
 #include "graph/attributes.hpp"
 #include "graph/error.hpp"
+#include "graph/model_io.hpp"
 
 namespace rdi::zoo {
 namespace {
@@ -43,7 +45,16 @@ NetworkBuilder::NetworkBuilder(const std::string& architecture, const Shape& inp
   shapes_[kInput] = input;
 }
 
-std::string NetworkBuilder::input() const { return kInput; }
+NetworkBuilder::NetworkBuilder(onnx::ModelProto model, uint64_t seed)
+    : model_(std::move(model)), random_(seed) {
+  constexpr int64_t kLeastIrVersion = 4;  // from here on initializers need not be inputs
+  model_.set_ir_version(std::max<int64_t>(model_.ir_version(), kLeastIrVersion));
+  for (const auto& [tensor, shape] : graph::inferShapes(model_))
+    if (!shape.empty() && graph::findInitializer(model_.graph(), tensor) == nullptr)
+      shapes_[tensor] = Shape(shape.begin() + 1, shape.end());
+}
+
+std::string NetworkBuilder::input() const { return graph::inputName(model_); }
 
 std::string NetworkBuilder::conv(const std::string& name, const std::string& src,
                                  const ConvOptions& options) {
@@ -100,6 +111,15 @@ std::string NetworkBuilder::averagePool(const std::string& name, const std::stri
   return pool("AveragePool", name, src, window);
 }
 
+std::string NetworkBuilder::subsample(const std::string& name, const std::string& src, int64_t stride) {
+  const Shape in = shapeOf(src, 3);
+  auto& node =
+      append("AveragePool", name, {src}, {in[0], (in[1] - 1) / stride + 1, (in[2] - 1) / stride + 1});
+  setAttribute(node, "kernel_shape", Shape{1, 1});
+  setAttribute(node, "strides", Shape{stride, stride});
+  return name;
+}
+
 std::string NetworkBuilder::globalAveragePool(const std::string& name, const std::string& src) {
   append("GlobalAveragePool", name, {src}, {shapeOf(src, 3)[0], 1, 1});
   return name;
@@ -136,6 +156,34 @@ std::string NetworkBuilder::add(const std::string& name, const std::string& left
     throw Error(text("Layer ", name, ": cannot add ", right, " (", graph::toString(shapeOf(right, 0)),
                      ") to ", left, " (", graph::toString(shape), ")"));
   append("Add", name, {left, right}, shape);
+  return name;
+}
+
+std::string NetworkBuilder::softmax(const std::string& name, const std::string& src) {
+  setAttribute(append("Softmax", name, {src}, shapeOf(src, 1)), "axis", int64_t{1});
+  return name;
+}
+
+std::string NetworkBuilder::padChannels(const std::string& name, const std::string& src, int64_t before,
+                                        int64_t after) {
+  const Shape in = shapeOf(src, 3);
+  const std::string pads =
+      addConstant(name + ".pads", graph::intTensor("", {8}, {0, before, 0, 0, 0, after, 0, 0}));
+  append("Pad", name, {src, pads}, {in[0] + before + after, in[1], in[2]});
+  return name;
+}
+
+std::string NetworkBuilder::normalize(const std::string& name, const std::string& src,
+                                      const std::vector<float>& mean, const std::vector<float>& deviation) {
+  const Shape in = shapeOf(src, 3);
+  for (const auto* values : {&mean, &deviation})
+    if (static_cast<int64_t>(values->size()) != in[0])
+      throw Error(text("Layer ", name, ": ", values->size(), " values for ", in[0], " channels"));
+  const Shape dims{in[0], 1, 1};
+  const std::string centre = addConstant(name + ".mean", graph::floatTensor("", dims, mean));
+  const std::string scale = addConstant(name + ".deviation", graph::floatTensor("", dims, deviation));
+  append("Sub", name + ".centred", {src, centre}, in);
+  append("Div", name, {name + ".centred", scale}, in);
   return name;
 }
 
@@ -184,6 +232,15 @@ const Shape& NetworkBuilder::shapeOf(const std::string& tensor, size_t rank) con
     throw Error(text("Tensor ", tensor, " is ", graph::toString(found->second), ", expected ", rank,
                      " dimensions beside the batch"));
   return found->second;
+}
+
+std::string NetworkBuilder::addConstant(const std::string& name, onnx::TensorProto value) {
+  auto& node = append("Constant", name, {}, {});
+  auto& attribute = *node.add_attribute();
+  attribute.set_name("value");
+  attribute.set_type(onnx::AttributeProto::TENSOR);
+  *attribute.mutable_t() = std::move(value);
+  return name;
 }
 
 std::string NetworkBuilder::addWeights(const std::string& name, const Shape& dims,

@@ -43,6 +43,9 @@ public:
   /// `input` is {C, H, W}; the batch stays open (dimension "N").
   NetworkBuilder(const std::string& architecture, const graph::Shape& input, uint64_t seed);
 
+  /// Goes on with a model (opset 7 or newer), whose tensors can all be read; its outputs stay.
+  NetworkBuilder(onnx::ModelProto model, uint64_t seed);
+
   std::string input() const;
 
   std::string conv(const std::string& name, const std::string& src, const ConvOptions& options);
@@ -52,17 +55,25 @@ public:
   std::string maxPool(const std::string& name, const std::string& src, int64_t window);  // stride = window
   std::string averagePool(const std::string& name, const std::string& src,
                           int64_t window);  // stride = window
+  std::string subsample(const std::string& name, const std::string& src,
+                        int64_t stride);  // every stride-th row and column
   std::string globalAveragePool(const std::string& name, const std::string& src);
   std::string flatten(const std::string& name, const std::string& src);
   std::string linear(const std::string& name, const std::string& src, int64_t outFeatures,
                      Init init = Init::uniformFanIn);
   std::string dropout(const std::string& name, const std::string& src, float ratio);
   std::string add(const std::string& name, const std::string& left, const std::string& right);
+  std::string softmax(const std::string& name, const std::string& src);
+  /// Channels of zeros before and after those of `src`.
+  std::string padChannels(const std::string& name, const std::string& src, int64_t before, int64_t after);
+  /// (src - mean) / deviation, one value a channel each; constants, which no training moves.
+  std::string normalize(const std::string& name, const std::string& src, const std::vector<float>& mean,
+                        const std::vector<float>& deviation);
 
   /// Makes `src` the graph output `exit`; exits are declared in the order of these calls.
   void addExit(const std::string& exit, const std::string& src);
 
-  /// The model, opset 11, IR 6; the builder is empty afterwards.
+  /// The model, opset 11 and IR 6 unless it began otherwise; the builder is empty afterwards.
   onnx::ModelProto finish();
 
 private:
@@ -71,6 +82,7 @@ private:
   std::string pool(const std::string& opType, const std::string& name, const std::string& src,
                    int64_t window);
   const graph::Shape& shapeOf(const std::string& tensor, size_t rank) const;  // without the batch
+  std::string addConstant(const std::string& name, onnx::TensorProto value);
   std::string addWeights(const std::string& name, const graph::Shape& dims,
                          const std::function<double()>& draw);
   std::function<double()> sampler(Init init, int64_t fanIn, int64_t fanOut);

@@ -26,6 +26,7 @@ const std::vector<Entry>& entries() {
        [](const std::string& name, uint64_t seed) { return mobileNetV2(name, MobileNetExits::six, seed); }},
       {"rdi-mobilenetv2-k2",
        [](const std::string& name, uint64_t seed) { return mobileNetV2(name, MobileNetExits::two, seed); }},
+      {"resnet20", resNet20},
   };
   return all;
 }

@@ -198,6 +198,7 @@ public:
         break;
       case OperationKind::toChannelsLast:
       case OperationKind::toChannelsFirst:
+      case OperationKind::excerpt:
       case OperationKind::copy:
         throw Error("this operation only moves bytes");
     }
@@ -348,7 +349,7 @@ memory::desc plainBias(const Operation& operation) {
 
 bool isPrimitive(OperationKind kind) {
   return kind != OperationKind::copy && kind != OperationKind::toChannelsLast &&
-         kind != OperationKind::toChannelsFirst;
+         kind != OperationKind::toChannelsFirst && kind != OperationKind::excerpt;
 }
 
 CompiledPrimitive compilePrimitive(const Operation& operation, const Program& program,

@@ -203,6 +203,8 @@ private:
         return lowerConcat(node);
       case EngineOperator::softmax:
         return lowerSoftmax(node);
+      case EngineOperator::excerpt:
+        return lowerExcerpt(node);
       case EngineOperator::flatten:
         return lowerFlatten(node);
     }
@@ -407,6 +409,15 @@ private:
     require(resultShape(node) == tensor(from).shape, node);
     const int to = addTensor(node.output(0), tensor(from).shape);
     emit(OperationKind::softmax, node, {from}, to);
+  }
+
+  void lowerExcerpt(const onnx::NodeProto& node) {
+    const int from = source(node, 0);
+    const int to = addTensor(node.output(0), resultShape(node));
+    require(tensor(to).shape.size() == tensor(from).shape.size(), node);
+    Operation& operation = emit(OperationKind::excerpt, node, {from}, to);
+    operation.box = graph::boxOf(node, tensor(from).shape,
+                                 [&](const std::string& name) { return facts_.constant(name); });
   }
 
   void lowerFlatten(const onnx::NodeProto& node) {

@@ -178,8 +178,22 @@ private:
       toChannelsLast(from, channels, pixels, to);
     else if (operation.kind == OperationKind::toChannelsFirst)
       toChannelsFirst(from, channels, pixels, to);
+    else if (operation.kind == OperationKind::excerpt)
+      copyBox(operation, from, to);
     else
       std::memcpy(to, from, bytesOf(operation.destination));
+  }
+
+  void copyBox(const Operation& operation, const float* from, float* to) const {
+    // ONNX's N, C, H, W (or N, C) as memory holds it.
+    const auto inMemory = [](const std::vector<int64_t>& axes, int64_t missing) {
+      return axes.size() == 4 ? Extents{axes[2], axes[3], axes[1]} : Extents{missing, missing, axes[1]};
+    };
+    const auto& tensors = stage_.program.tensors;
+    const graph::Box& box = operation.box;
+    copyExcerpt(from, inMemory(tensors[static_cast<size_t>(operation.sources[0])].shape, 1),
+                inMemory(box.begin, 0), inMemory(box.step, 1), box.fill,
+                inMemory(tensors[static_cast<size_t>(operation.destination)].shape, 1), to);
   }
 
   Way wayOf(size_t index) const { return single_[index] ? kSingle : kSeveral; }

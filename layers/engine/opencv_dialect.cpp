@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "graph/attributes.hpp"
+#include "graph/box.hpp"
 #include "graph/error.hpp"
 #include "graph/shapes.hpp"
 #include "graph/window.hpp"
@@ -29,6 +30,7 @@ public:
       if (node.op_type() == "Clip") translateClip(node);
       if (node.op_type() == "Gemm") translateGemm(node);
       if (node.op_type() == "AveragePool") translateAveragePool(node);
+      if (node.op_type() == "Slice") translateSlice(node);
       *graph_.add_node() = std::move(node);
     }
   }
@@ -110,6 +112,32 @@ private:
       if (name == "auto_pad" || name == "ceil_mode") node.mutable_attribute()->DeleteSubrange(i, 1);
     }
     graph::setAttribute(node, "pads", std::vector<int64_t>{0, 0, 0, 0});
+  }
+
+  /// All axes in order: OpenCV takes others for something else without a word.
+  void translateSlice(onnx::NodeProto& node) {
+    const graph::Shape source = shapeOf(node.input(0)), result = shapeOf(node.output(0));
+    if (source.empty() || source.size() != result.size()) return;
+    const graph::Box box = graph::boxOf(
+        node, source, [&](const std::string& tensor) { return graph::findInitializer(graph_, tensor); });
+    std::vector<int64_t> ends, axes;
+    for (size_t axis = 0; axis < source.size(); ++axis) {
+      ends.push_back(box.begin[axis] + (result[axis] - 1) * box.step[axis] + 1);
+      axes.push_back(static_cast<int64_t>(axis));
+    }
+    const bool byInputs = node.input_size() > 1;
+    const std::string data = node.input(0);
+    node.clear_input();
+    node.add_input(data);
+    const std::pair<const char*, const std::vector<int64_t>*> operands[] = {
+        {"starts", &box.begin}, {"ends", &ends}, {"axes", &axes}, {"steps", &box.step}};
+    for (const auto& [role, values] : operands) {
+      if (byInputs)
+        node.add_input(
+            addConstant(node, role, graph::intTensor("", {static_cast<int64_t>(values->size())}, *values)));
+      else if (std::string(role) != "steps")  // before opset 10 there were none
+        graph::setAttribute(node, role, *values);
+    }
   }
 
   graph::Shape shapeOf(const std::string& tensor) const {

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "graph/box.hpp"
 #include "graph/shapes.hpp"
 #include "graph/window.hpp"
 
@@ -43,6 +44,7 @@ enum class OperationKind {
   softmax,
   toChannelsLast,   // the same values, {C, H, W} in memory to {H, W, C}
   toChannelsFirst,  // and back
+  excerpt,          // a box of the source, every step-th value; a constant outside of it
   copy,
 };
 
@@ -61,6 +63,7 @@ struct Operation {
   int64_t groups = 1;
   graph::Window window;
   bool countPads = false;  // averagePool
+  graph::Box box;          // excerpt; axes N, C, H, W or N, C
   BinaryKind binary = BinaryKind::add;
   std::vector<float> operand;  // binary with a constant: its values in memory order
   graph::Shape operandShape;   // of rank shape(destination); extents are equal or 1

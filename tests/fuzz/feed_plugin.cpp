@@ -71,7 +71,7 @@ bool runLayer(const onnx::NodeProto& node, const std::map<std::string, cv::Mat>&
   if (elements > kMostElements) return false;
   for (const auto& shape : outputShapes) outputs.emplace_back(shape, CV_32F, cv::Scalar(0));
   layer->getFLOPS(inputShapes, outputShapes);
-  layer->finalize(inputs, outputs);
+  layer->finalize(cv::InputArrayOfArrays(inputs), cv::OutputArrayOfArrays(outputs));
   layer->forward(inputs, outputs, std::vector<cv::Mat>());
   for (int i = 0; i < node.output_size() && i < static_cast<int>(outputs.size()); ++i)
     blobs[node.output(i)] = outputs[static_cast<size_t>(i)];

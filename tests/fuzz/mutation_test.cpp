@@ -12,6 +12,7 @@
 
 #include "graph/model_io.hpp"
 #include "tests/fuzz/damage.hpp"
+#include "tests/fuzz/feed.hpp"
 #include "tests/fuzz/seeds.hpp"
 
 namespace rdi {
@@ -48,7 +49,7 @@ TEST_P(FuzzModels, DamagedStructure) {
   int read = 0;
   for (const auto& file : GetParam().seeds) {
     const auto model = graph::parseUnchecked(file.data(), file.size(), "seed");
-    for (int i = 0; i < rounds(2500); ++i) {
+    for (int i = 0; i < rounds(1500); ++i) {
       SCOPED_TRACE(seed);
       Engine engine(seed++);
       auto damaged = model;
@@ -59,8 +60,16 @@ TEST_P(FuzzModels, DamagedStructure) {
   EXPECT_GT(read, 0);  // else the damage is too coarse to reach the code behind the checks
 }
 
-std::vector<test::FuzzTarget> models() {
+std::vector<test::FuzzTarget> all() {
   auto targets = test::converterTargets();
+#if RDI_FUZZ_PLUGIN
+  targets.push_back({"plugin", test::feedPlugin, test::pluginSeeds(), true});
+#endif
+  return targets;
+}
+
+std::vector<test::FuzzTarget> models() {
+  auto targets = all();
   targets.erase(
       std::remove_if(targets.begin(), targets.end(), [](const auto& target) { return !target.isModel; }),
       targets.end());
@@ -69,7 +78,7 @@ std::vector<test::FuzzTarget> models() {
 
 std::string nameOf(const testing::TestParamInfo<test::FuzzTarget>& target) { return target.param.name; }
 
-INSTANTIATE_TEST_SUITE_P(Readers, Fuzz, testing::ValuesIn(test::converterTargets()), nameOf);
+INSTANTIATE_TEST_SUITE_P(Readers, Fuzz, testing::ValuesIn(all()), nameOf);
 INSTANTIATE_TEST_SUITE_P(Readers, FuzzModels, testing::ValuesIn(models()), nameOf);
 
 }  // namespace

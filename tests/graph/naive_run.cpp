@@ -116,10 +116,53 @@ Tensor linear(const NodeProto& node, const Inputs& in) {
   return y;
 }
 
-/// Operands of equal shape, or a right one that repeats over the rows.
-Tensor add(const NodeProto&, const Inputs& in) {
-  Tensor y = *in[0];
-  for (size_t i = 0; i < y.values.size(); ++i) y.values[i] += in[1]->values[i % in[1]->values.size()];
+/// Element by element, with the broadcasting of numpy.
+Tensor binary(const NodeProto& node, const Inputs& in) {
+  const auto& op = node.op_type();
+  const Tensor &x = *in[0], &y = *in[1];
+  const size_t rank = std::max(x.shape.size(), y.shape.size());
+  const auto extent = [&](const Tensor& tensor, size_t axis) {
+    const size_t missing = rank - tensor.shape.size();
+    return axis < missing ? int64_t{1} : tensor.shape[axis - missing];
+  };
+  Shape shape;
+  for (size_t axis = 0; axis < rank; ++axis) shape.push_back(std::max(extent(x, axis), extent(y, axis)));
+  Tensor result = zeros(shape);
+  for (size_t i = 0; i < result.values.size(); ++i) {
+    size_t left = i, at[2] = {0, 0}, step[2] = {1, 1};
+    for (size_t axis = rank; axis-- > 0;) {
+      const size_t position = left % static_cast<size_t>(shape[axis]);
+      left /= static_cast<size_t>(shape[axis]);
+      for (const size_t side : {0, 1}) {
+        const auto size = static_cast<size_t>(extent(side ? y : x, axis));
+        at[side] += size == 1 ? 0 : position * step[side];
+        step[side] *= size;
+      }
+    }
+    const double a = x.values[at[0]], b = y.values[at[1]];
+    result.values[i] = op == "Add" ? a + b : op == "Sub" ? a - b : op == "Mul" ? a * b : a / b;
+  }
+  return result;
+}
+
+/// Zeros around; no other mode.
+Tensor pad(const NodeProto&, const Inputs& in) {
+  const Tensor &x = *in[0], &pads = *in[1];
+  const size_t rank = x.shape.size();
+  Shape shape = x.shape;
+  for (size_t axis = 0; axis < rank; ++axis)
+    shape[axis] += static_cast<int64_t>(pads.values[axis] + pads.values[rank + axis]);
+  Tensor y = zeros(shape);
+  for (size_t i = 0; i < x.values.size(); ++i) {
+    size_t left = i, at = 0, step = 1;
+    for (size_t axis = rank; axis-- > 0;) {
+      const auto size = static_cast<size_t>(x.shape[axis]);
+      at += (left % size + static_cast<size_t>(pads.values[axis])) * step;
+      left /= size;
+      step *= static_cast<size_t>(shape[axis]);
+    }
+    y.values[at] = x.values[i];
+  }
   return y;
 }
 
@@ -142,7 +185,8 @@ Tensor run(const NodeProto& node, const Inputs& in) {
   if (op == "BatchNormalization") return batchNorm(node, in);
   if (op == "MaxPool" || op == "AveragePool" || op == "GlobalAveragePool") return pool(node, in);
   if (op == "Gemm" || op == "MatMul") return linear(node, in);
-  if (op == "Add") return add(node, in);
+  if (op == "Add" || op == "Sub" || op == "Mul" || op == "Div") return binary(node, in);
+  if (op == "Pad") return pad(node, in);
   if (op == "Concat") return concatChannels(node, in);
   Tensor y = *in.at(0);
   if (op == "Identity" || op == "Dropout") return y;
@@ -158,8 +202,13 @@ Tensor run(const NodeProto& node, const Inputs& in) {
 }
 
 Tensor fromProto(const onnx::TensorProto& proto) {
-  const auto values = graph::floatValues(proto);
-  return {{proto.dims().begin(), proto.dims().end()}, {values.begin(), values.end()}};
+  Tensor tensor{{proto.dims().begin(), proto.dims().end()}, {}};
+  const auto keep = [&](const auto& values) { tensor.values.assign(values.begin(), values.end()); };
+  if (proto.data_type() == onnx::TensorProto::INT64)
+    keep(graph::intValues(proto));
+  else
+    keep(graph::floatValues(proto));
+  return tensor;
 }
 
 }  // namespace
@@ -172,7 +221,8 @@ std::map<std::string, Tensor> runNaively(const onnx::ModelProto& model,
                                          const std::map<std::string, Tensor>& inputs) {
   std::map<std::string, Tensor> tensors = inputs;
   for (const auto& initializer : model.graph().initializer())
-    if (initializer.data_type() == onnx::TensorProto::FLOAT)
+    if (initializer.data_type() == onnx::TensorProto::FLOAT ||
+        initializer.data_type() == onnx::TensorProto::INT64)
       tensors[initializer.name()] = fromProto(initializer);
   for (const auto& node : model.graph().node()) {
     if (node.op_type() == "Constant") {

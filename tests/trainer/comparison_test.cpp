@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include <cstdlib>
+#include <limits>
 
 #include "graph/error.hpp"
 #include "tests/trainer/page.hpp"
@@ -86,6 +87,16 @@ TEST(Comparison, ModelsOfOneNameAreToldApartByTheirFiles) {
   EXPECT_NE(table.find("\na/results.json "), std::string::npos) << table;
   EXPECT_NE(table.find("\nb/results.json "), std::string::npos) << table;
   EXPECT_EQ(table.find("The unions"), std::string::npos) << table;
+}
+
+// Without early exits nobody needs their heads.
+TEST(Comparison, ARuleThatNeverLeavesEarlyCostsWhatTheStaticNetDoes) {
+  std::vector<Compared> models = twoModels();
+  Evaluation& forced = models[0].evaluation;
+  for (float& threshold : forced.rule.thresholds) threshold = -std::numeric_limits<float>::infinity();
+  forced.rows[0].outcome.shares = {0, 0, 0, 0, 0, 0, 1};
+  const std::string table = comparisonTable(models);
+  EXPECT_NE(table.find("23.70    100.0     83.281 "), std::string::npos) << table;
 }
 
 TEST(Comparison, WhatIsNotComparableIsMarkedInTheTable) {

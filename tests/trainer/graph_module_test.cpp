@@ -162,6 +162,32 @@ TEST(Operators, ShapesFollowTheBatchEvenWhenTheFileFixesIt) {
   EXPECT_EQ(run({concat}, {}, nine()).size(3), 6);
 }
 
+TEST(Operators, PadAndSliceTakeTheirNumbersFromAttributesOrInputs) {
+  onnx::NodeProto oldPad = node("Pad", {"x"}, "y");
+  graph::setAttribute(oldPad, "pads", std::vector<int64_t>{0, 1, 0, -1, 0, 0, 0, 0});
+  graph::setAttribute(oldPad, "value", 0.5F);
+  const std::vector<float> padded = {.5F, .5F, .5F, .5F, .5F, .5F, 2, 3, 5, 6, 8, 9};
+  expectNear(run({oldPad}, {}, nine(), 10), padded);
+  expectNear(
+      run({node("Pad", {"x", "pads", "value"}, "y")},
+          {intTensor("pads", {8}, {0, 1, 0, -1, 0, 0, 0, 0}), floatTensor("value", {}, {.5F})}, nine()),
+      padded);
+  onnx::NodeProto reflect = node("Pad", {"x", "pads"}, "y");
+  graph::setAttribute(reflect, "mode", std::string("reflect"));
+  EXPECT_THROW(run({reflect}, {intTensor("pads", {8}, {0, 0, 1, 1, 0, 0, 1, 1})}, nine()), Error);
+
+  onnx::NodeProto oldSlice = node("Slice", {"x"}, "y");
+  graph::setAttribute(oldSlice, "axes", std::vector<int64_t>{2, 3});
+  graph::setAttribute(oldSlice, "starts", std::vector<int64_t>{1, -2});
+  graph::setAttribute(oldSlice, "ends", std::vector<int64_t>{1000, -1});
+  expectNear(run({oldSlice}, {}, nine(), 9), {5, 8});
+  const auto ends = intTensor("ends", {2}, {1000, 1000}), starts = intTensor("starts", {2}, {0, 1});
+  const auto axes = intTensor("axes", {2}, {2, -1}), back = intTensor("steps", {2}, {2, -1});
+  const auto slice = node("Slice", {"x", "starts", "ends", "axes", "steps"}, "y");
+  expectNear(run({slice}, {starts, ends, axes, intTensor("steps", {2}, {2, 2})}, nine()), {2, 8});
+  EXPECT_THROW(run({slice}, {starts, ends, axes, back}, nine()), Error);
+}
+
 TEST(Operators, BatchNormalizationNormalisesByTheBatchInTrainingAndMovesItsStatistics) {
   onnx::NodeProto norm = node("BatchNormalization", {"x", "scale", "shift", "mean", "variance"}, "y");
   graph::setAttribute(norm, "epsilon", 0.0F);
@@ -316,6 +342,25 @@ TEST(GraphModule, ComputesOnlyTheExitsThatAreAskedFor) {
   const std::vector<Tensor> main = module.forward(x, {}, onlyExit(1));
   EXPECT_FALSE(main[0].defined());
   EXPECT_TRUE(torch::equal(main[1], all[1]));
+}
+
+TEST(GraphModule, AFrozenBackboneRunsAsInEvaluationAndOnlyBranchesTrain) {
+  GraphModuleOptions options;
+  options.freezeBackbone = true;
+  GraphModule module(test::tinyNet(true), options);
+  EXPECT_FALSE(module.hasBatchNormalization()) << "the only one is the backbone's";
+  std::vector<std::string> trained;
+  for (const auto& weight : module.weights())
+    if (weight.moves()) trained.push_back(weight.name);
+  EXPECT_EQ(trained, (std::vector<std::string>{"exit1.fc.weight", "exit1.fc.bias"}));
+  EXPECT_EQ(module.trainable().size(), 2U);
+  const Tensor x = torch::rand({8, 1, 8, 8});
+  const auto evaluated = module.forward(x, ForwardMode::evaluation());
+  const auto trainedOn = module.forward(x, ForwardMode::training());
+  EXPECT_TRUE(torch::equal(trainedOn[1], evaluated[1]));
+  EXPECT_TRUE(torch::equal(module.forward(x, ForwardMode::evaluation())[1], evaluated[1]));
+  EXPECT_TRUE(trainedOn[0].requires_grad());
+  EXPECT_FALSE(trainedOn[1].requires_grad());
 }
 
 TEST(GraphModule, TrainAndEvalSetTheBehaviourOfForward) {

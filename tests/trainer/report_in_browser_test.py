@@ -17,7 +17,7 @@ import sys
 import tempfile
 import unittest
 
-WRITE_SAMPLES, EVALUATE = (sys.argv.pop(1), sys.argv.pop(1)) if len(sys.argv) > 2 else (None, None)
+WRITE_SAMPLES, EVALUATE = [os.path.abspath(sys.argv.pop(1)) for _ in range(2)] if len(sys.argv) > 2 else (None, None)
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 # The page holds no script; its copy for this test gets one, which writes down what it finds.

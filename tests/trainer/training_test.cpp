@@ -124,6 +124,39 @@ TEST(Training, EveryDefenceTrainsAndChangesTheWeights) {
   }
 }
 
+// Weight decay, momentum, averaged weights and running statistics all leave the backbone alone.
+TEST(Training, FrozenBackboneStaysBitEqualAndItsBranchesLearn) {
+  for (const char* defence : {"standard", "own"}) {
+    TemporaryFolder folder;
+    TrainOptions options = tinyTraining(folder, true);
+    options.freezeBackbone = true;
+    options.weightDecay = 0.01;
+    options.defence = defence;
+    ASSERT_EQ(startTraining(options, folder.path("run"), stopAfter(9)), TrainOutcome::stopped);
+    ASSERT_EQ(resumeTraining(folder.path("run"), {}, {}), TrainOutcome::finished);
+    const auto before = graph::loadModel(options.init);
+    const auto after = graph::loadModel(folder.path("run/model.onnx"));
+    for (const auto& tensor : before.graph().initializer()) {
+      const auto* found = graph::findInitializer(after.graph(), tensor.name());
+      ASSERT_NE(found, nullptr) << tensor.name();
+      const bool branch = tensor.name().rfind("exit1.", 0) == 0;
+      EXPECT_EQ(found->SerializeAsString() == tensor.SerializeAsString(), !branch)
+          << tensor.name() << ", defence " << defence;
+    }
+    EXPECT_EQ(graph::readMetadata(after).recipe["freeze_backbone"], true);
+  }
+}
+
+TEST(Training, NothingToTrainBesideAFrozenBackboneIsRefused) {
+  TemporaryFolder folder;
+  TrainOptions options = tinyTraining(folder, false);
+  options.freezeBackbone = true;
+  auto single = test::tinyNet(false);
+  single.mutable_graph()->mutable_output()->DeleteSubrange(0, 1);
+  graph::saveModel(single, options.init);
+  expectRefused(options, folder.path("run"), "rdi-attach");
+}
+
 TEST(Training, OnlyAttackedImagesWhenTheCleanWeightIsZero) {
   TemporaryFolder folder;
   TrainOptions options = tinyTraining(folder, false);

@@ -147,6 +147,21 @@ onnx::ModelProto head(const std::string& flatten, bool alsoOutput) {
   return builder.stage(alsoOutput ? std::vector<std::string>{row, scores} : std::vector<std::string>{scores});
 }
 
+onnx::ModelProto pad(const std::vector<int64_t>& pads, float value) {
+  ModelBuilder builder;
+  const std::string x = builder.conv(builder.input("x", {1, 5, 6, 4}), 5, 5, 1);
+  const std::string y = builder.add("Pad", {x, builder.intConstant(pads), builder.constant({}, {value})});
+  return builder.stage({builder.add("Relu", {y}), y});
+}
+
+onnx::ModelProto slice(const std::vector<int64_t>& axes, const std::vector<int64_t>& starts,
+                       const std::vector<int64_t>& ends, const std::vector<int64_t>& steps) {
+  ModelBuilder builder;
+  const std::string x = builder.conv(builder.input("x", {1, 6, 9, 8}), 6, 6, 1);
+  return builder.stage({builder.add("Slice", {x, builder.intConstant(starts), builder.intConstant(ends),
+                                              builder.intConstant(axes), builder.intConstant(steps)})});
+}
+
 std::vector<Case> cases() {
   std::vector<Case> all;
   struct Sizes {
@@ -262,6 +277,13 @@ std::vector<Case> cases() {
                    graph::setAttribute(builder.node(), "axis", int64_t{1});
                    return builder.stage({joined});
                  }});
+  all.push_back({"PadChannels", [] { return pad({0, 2, 0, 0, 0, 3, 0, 0}, 0); }});
+  all.push_back({"PadPicture", [] { return pad({0, 0, 1, 2, 0, 0, 3, 0}, -0.5f); }});
+  all.push_back({"PadEverything", [] { return pad({0, 1, 1, 1, 0, 1, 1, 1}, 0.25f); }});
+  constexpr int64_t kEnd = 1000;
+  all.push_back({"SliceEverySecondPixel", [] { return slice({2, 3}, {0, 1}, {kEnd, kEnd}, {2, 3}); }});
+  all.push_back({"SliceChannels", [] { return slice({1}, {2}, {5}, {1}); }});
+  all.push_back({"SliceFromTheEnd", [] { return slice({-1, 1}, {-5, -4}, {-1, kEnd}, {1, 1}); }});
   for (const std::string flatten : {"Flatten", "Reshape"})
     for (const bool alsoOutput : {false, true})
       all.push_back({flatten + "ThenGemm" + (alsoOutput ? "AndOutput" : ""),
