@@ -337,6 +337,7 @@ int calibrateUnlessStopped(const CalibrateArguments& a) {
       a.checkShare.value_or(found.demand.policy == Policy::risk || rules.size() > 1 ? kUsualCheckShare : 0);
   if (!(checkShare >= 0 && checkShare < 100))
     throw Error(text("--check-share: found ", checkShare, ", expected a percentage from 0 to below 100"));
+  if (a.rounds && *a.rounds < 1) throw Error(text("--rounds: found ", *a.rounds, ", expected 1 or more"));
   if (a.frontierPoints < 1)
     throw Error(text("--frontier-points: found ", a.frontierPoints, ", expected 1 or more"));
   if (a.heldOut < 0) throw Error(text("--held-out: found ", a.heldOut, ", expected 1 or more images"));

@@ -123,10 +123,9 @@ std::string describe(const Demand& demand, bool isAttacked) {
 }
 
 std::string describe(const AttackRound& round) {
-  return text(
-      nameOf(round.rule), ": cost ", percent(round.found.cost), " %, right ", percent(round.found.clean),
-      " %, attacked ", percent(round.found.attacked), " %",
-      round.expected.attacked > 0 ? text(" (", percent(round.expected.attacked), " % expected)") : "");
+  return text(nameOf(round.rule), ": cost ", percent(round.found.cost), " %, right ",
+              percent(round.found.clean), " %, attacked ", percent(round.found.attacked), " %",
+              round.expected.cost > 0 ? text(" (", percent(round.expected.attacked), " % expected)") : "");
 }
 
 std::string toTable(const Calibration& calibration) {
@@ -211,17 +210,16 @@ LinePlot frontierPlot(const Calibration& calibration) {
     curve(nameOf(choice.rule) + ", each under its own attack", points, true, true);
   }
 
-  const auto pointOf = [&](const std::string& name, const RulePoint& point, const std::string& label) {
-    LinePlot::Series series{name, {100 * point.cost}, {100 * point.clean}, false, true, {label + ", clean"}};
+  const auto mark = [&](const std::string& name, const RulePoint& point) {
+    LinePlot::Series series{name, {100 * point.cost}, {100 * point.clean}, false, true, {}};
     if (view.isAttacked) {
       series.x.push_back(100 * point.cost);
       series.y.push_back(100 * point.attacked);
-      series.labels.push_back(label + ", attacked");
     }
     plot.series.push_back(series);
   };
-  pointOf("chosen rule", view.chosen, "chosen");
-  pointOf("static net", view.staticNet, "static net");
+  mark("chosen rule", view.chosen);
+  mark("static net", view.staticNet);
   plot.xMarks.push_back({100, ""});
   return plot;
 }

@@ -102,8 +102,8 @@ TEST(ThresholdSearch, FindsTheBestOfOneOrTwoThresholds) {
 }
 
 TEST(ThresholdSearch, HardlyEverMissesTheBestOfMoreThresholds) {
-  EXPECT_LE(misses(4, 10, 15), 1);  // of 60
-  EXPECT_LE(misses(5, 6, 10), 1);   // of 40
+  EXPECT_LE(misses(4, 9, 15), 1);  // of 60
+  EXPECT_LE(misses(5, 5, 10), 1);  // of 40
 }
 
 TEST(ThresholdSearch, MeasuresAsTheExitRuleDoes) {
