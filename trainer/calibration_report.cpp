@@ -158,8 +158,11 @@ std::string toTable(const Calibration& calibration) {
         isChosen ? view.chosen : view.tried[i]);
   }
   table += alignedTable(rows, FirstColumn::left);
-  if (view.attackFollows && choice.tried.size() > 1)
-    table += "attacked: by the attack on the chosen rule; the others would face one of their own\n";
+  if (view.isAttacked)
+    table += view.attackFollows && calibration.checking
+                 ? "attacked: right under every attack, made for the chosen rule; another would face others\n"
+             : calibration.rounds.empty() ? "attacked: right under every attack\n"
+                                          : "attacked: right under the attacks of all rounds\n";
   for (size_t r = 0; r < calibration.rounds.size(); ++r)
     table += text("round ", r, ": ", describe(calibration.rounds[r]), "\n");
   if (!calibration.settled)
