@@ -10,6 +10,7 @@
 #include "converters/convert.hpp"
 #include "converters/import.hpp"
 #include "converters/inspect.hpp"
+#include "converters/weights.hpp"
 #include "graph/cost.hpp"
 #include "graph/error.hpp"
 #include "graph/model_io.hpp"
@@ -45,7 +46,14 @@ rdi::convert::ConvertOptions readOptions(const Arguments& arguments) {
 
 /// The network that is to be written or converted further; `notes` is what to tell about it.
 onnx::ModelProto readModel(const Arguments& arguments, std::string& notes) {
-  if (!arguments.architecture) return rdi::graph::loadModel(arguments.input);
+  if (!arguments.architecture) {
+    if (rdi::convert::holdsOnlyWeights(arguments.input))
+      throw rdi::Error(
+          rdi::text(arguments.input,
+                    ": holds weights and no network; say with --arch which network of the zoo they "
+                    "are for"));
+    return rdi::graph::loadModel(arguments.input);
+  }
   const auto weights = rdi::convert::readWeights(arguments.input, arguments.key);
   auto imported = rdi::convert::importWeights(weights, *arguments.architecture, arguments.import);
   notes = rdi::text("filled with the weights of ", arguments.input,

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstdint>
 #include <cstring>
+#include <fstream>
 #include <limits>
 
 #include "converters/readers/readers.hpp"
@@ -186,6 +187,14 @@ Weights parseWeights(std::string bytes, const std::string& name, const std::stri
   } catch (const Error& error) {
     throw Error(text(name, ": ", error.what()));
   }
+}
+
+bool holdsOnlyWeights(const std::string& path) {
+  char bytes[16];
+  std::ifstream stream(path, std::ios::binary);
+  stream.read(bytes, sizeof bytes);
+  const std::string_view beginning(bytes, static_cast<size_t>(stream.gcount()));
+  return readers::isZip(beginning) || readers::isSafetensors(beginning) || readers::isPickle(beginning);
 }
 
 Weights readWeights(const std::string& path, const std::string& key) {

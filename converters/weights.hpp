@@ -61,4 +61,8 @@ Weights readWeights(const std::string& path, const std::string& key = "");
 /// The same from memory; `name` stands for the file in messages.
 Weights parseWeights(std::string bytes, const std::string& name, const std::string& key = "");
 
+/// Whether the file begins as those of PyTorch and safetensors do, which hold weights and no network; false
+/// when it cannot be read.
+bool holdsOnlyWeights(const std::string& path);
+
 }  // namespace rdi::convert

@@ -209,6 +209,7 @@ Look chooseByAttack(const Viewer& viewer, const std::vector<graph::ExitRule>& ru
   look.staticPoint = staticNet(tables);
   if (moving.empty()) {
     found.choice = chooseRule(found.demand, rules, tables, found.costs, look.staticPoint);
+    found.choosing = viewOf(found.choice, tables, look.staticPoint, false, found.costs);
     return look;
   }
   std::vector<std::vector<AttackedScores>> rounds;
@@ -230,7 +231,7 @@ Look chooseByAttack(const Viewer& viewer, const std::vector<graph::ExitRule>& ru
   found.choice = settled.choice;
   found.rounds = settled.rounds;
   found.settled = settled.settled;
-  look.staticPoint = settled.staticPoint;
+  found.choosing = viewOf(found.choice, settled.tables, settled.staticPoint, true, found.costs);
   const std::vector<AttackedScores>& best = rounds[settled.best];
   look.scores.insert(look.scores.end(), best.begin(), best.end());
   return look;
@@ -290,9 +291,10 @@ void declareCalibrate(CLI::App& app, CalibrateArguments& arguments) {
   list("--fusion", arguments.fusions, "last, mean, or any");
   list("--patience", arguments.patiences, "Exits in a row that must agree on the class: 1, several or any");
   app.add_option("--held-out", arguments.heldOut, "Use only so many of the held-out training images");
-  app.add_option("--check-share", arguments.checkShare,
-                 "% of them that only measure what the others chose (50 for risk and where several rules are "
-                 "tried, else 0)");
+  app.add_option(
+      "--check-share", arguments.checkShare,
+      "% of them that only measure what the others chose (50 for robust, risk and where several rules are "
+      "tried, else 0)");
   app.add_option("--frontier", arguments.frontier,
                  "Draw cost against clean and attacked accuracy into this SVG file (needs gnuplot)");
   app.add_option("--frontier-points", arguments.frontierPoints,
@@ -337,6 +339,7 @@ int calibrateUnlessStopped(const CalibrateArguments& a) {
       a.checkShare.value_or(found.demand.policy == Policy::risk || rules.size() > 1 ? kUsualCheckShare : 0);
   if (!(checkShare >= 0 && checkShare < 100))
     throw Error(text("--check-share: found ", checkShare, ", expected a percentage from 0 to below 100"));
+  if (a.rounds && *a.rounds < 1) throw Error(text("--rounds: found ", *a.rounds, ", expected 1 or more"));
   if (a.frontierPoints < 1)
     throw Error(text("--frontier-points: found ", a.frontierPoints, ", expected 1 or more"));
   if (a.heldOut < 0) throw Error(text("--held-out: found ", a.heldOut, ", expected 1 or more images"));
@@ -363,7 +366,6 @@ int calibrateUnlessStopped(const CalibrateArguments& a) {
   Look look;
   if (choosesByAttack(found.demand.policy)) {
     look = chooseByAttack(choosing, rules, attacks, a.rounds.value_or(kUsualRounds), found);
-    found.choosing = viewOf(found.choice, look.tables(), look.staticPoint, look.attackFollows, subject.costs);
     if (isChecked) look = checking.look(attacks, rules, found.choice.rule);
   } else {
     const CalibrationTables clean{choosing.clean(), {}};
@@ -373,8 +375,10 @@ int calibrateUnlessStopped(const CalibrateArguments& a) {
     found.choosing = viewOf(found.choice, clean, staticNet(clean), false, subject.costs);
     look = honest.look(attacks, rules, found.choice.rule);
   }
-  CalibrationView& seen = isChecked ? found.checking.emplace() : found.choosing;
-  seen = viewOf(found.choice, look.tables(), look.staticPoint, look.attackFollows, subject.costs);
+  const CalibrationView seen =
+      viewOf(found.choice, look.tables(), look.staticPoint, look.attackFollows, subject.costs);
+  if (isChecked) found.checking = seen;
+  if (!isChecked && !choosesByAttack(found.demand.policy)) found.choosing = seen;
   if (!a.frontier.empty() && seen.attackFollows)
     reattackFrontier(honest, look.attacks, a.frontierPoints, found);
 

@@ -85,15 +85,19 @@ std::vector<graph::ExitRule> rulesToTry(const std::vector<graph::Criterion>& cri
 }
 
 RulePoint staticNet(const CalibrationTables& tables) {
-  const auto accuracy = [](const ScoreTable& table) {
-    const std::vector<uint8_t> right = staticRight(table);
+  std::vector<uint8_t> right = staticRight(tables.clean);
+  const auto share = [&] {
     return static_cast<double>(std::count(right.begin(), right.end(), 1)) / static_cast<double>(right.size());
   };
   RulePoint point;
   point.cost = 1;
-  point.clean = accuracy(tables.clean);
-  point.attacked = tables.attacked.empty() ? point.clean : 1;
-  for (const ScoreTable& table : tables.attacked) point.attacked = std::min(point.attacked, accuracy(table));
+  point.clean = share();
+  if (!tables.attacked.empty()) right.assign(right.size(), 1);
+  for (const ScoreTable& table : tables.attacked) {
+    const std::vector<uint8_t> here = staticRight(table);
+    for (size_t i = 0; i < right.size(); ++i) right[i] &= here[i];
+  }
+  point.attacked = share();
   return point;
 }
 

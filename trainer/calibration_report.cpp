@@ -123,10 +123,9 @@ std::string describe(const Demand& demand, bool isAttacked) {
 }
 
 std::string describe(const AttackRound& round) {
-  return text(
-      nameOf(round.rule), ": cost ", percent(round.found.cost), " %, right ", percent(round.found.clean),
-      " %, attacked ", percent(round.found.attacked), " %",
-      round.expected.attacked > 0 ? text(" (", percent(round.expected.attacked), " % expected)") : "");
+  return text(nameOf(round.rule), ": cost ", percent(round.found.cost), " %, right ",
+              percent(round.found.clean), " %, attacked ", percent(round.found.attacked), " %",
+              round.expected.cost > 0 ? text(" (", percent(round.expected.attacked), " % expected)") : "");
 }
 
 std::string toTable(const Calibration& calibration) {
@@ -159,8 +158,11 @@ std::string toTable(const Calibration& calibration) {
         isChosen ? view.chosen : view.tried[i]);
   }
   table += alignedTable(rows, FirstColumn::left);
-  if (view.attackFollows && choice.tried.size() > 1)
-    table += "attacked: by the attack on the chosen rule; the others would face one of their own\n";
+  if (view.isAttacked)
+    table += view.attackFollows && calibration.checking
+                 ? "attacked: right under every attack, made for the chosen rule; another would face others\n"
+             : calibration.rounds.empty() ? "attacked: right under every attack\n"
+                                          : "attacked: right under the attacks of all rounds\n";
   for (size_t r = 0; r < calibration.rounds.size(); ++r)
     table += text("round ", r, ": ", describe(calibration.rounds[r]), "\n");
   if (!calibration.settled)
@@ -211,17 +213,16 @@ LinePlot frontierPlot(const Calibration& calibration) {
     curve(nameOf(choice.rule) + ", each under its own attack", points, true, true);
   }
 
-  const auto pointOf = [&](const std::string& name, const RulePoint& point, const std::string& label) {
-    LinePlot::Series series{name, {100 * point.cost}, {100 * point.clean}, false, true, {label + ", clean"}};
+  const auto mark = [&](const std::string& name, const RulePoint& point) {
+    LinePlot::Series series{name, {100 * point.cost}, {100 * point.clean}, false, true, {}};
     if (view.isAttacked) {
       series.x.push_back(100 * point.cost);
       series.y.push_back(100 * point.attacked);
-      series.labels.push_back(label + ", attacked");
     }
     plot.series.push_back(series);
   };
-  pointOf("chosen rule", view.chosen, "chosen");
-  pointOf("static net", view.staticNet, "static net");
+  mark("chosen rule", view.chosen);
+  mark("static net", view.staticNet);
   plot.xMarks.push_back({100, ""});
   return plot;
 }

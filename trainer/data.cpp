@@ -100,8 +100,8 @@ std::vector<int64_t> drawnOrder(int64_t count, uint64_t seed) {
 
 ImageSet trainingPart(const ImageSet& images, int64_t heldOut, uint64_t seed) {
   if (heldOut < 0 || heldOut >= images.count)
-    throw Error(text("found ", heldOut, " images to hold out of ", images.count, ", expected 0 to ",
-                     images.count - 1));
+    throw Error(text("--held-out: found ", heldOut, " images to hold out of ", images.count,
+                     ", expected 0 to ", images.count - 1));
   if (seed == 0) return images.slice(0, images.count - heldOut);
   std::vector<int64_t> places = drawnOrder(images.count, seed);
   places.erase(places.begin(), places.begin() + heldOut);
@@ -111,8 +111,8 @@ ImageSet trainingPart(const ImageSet& images, int64_t heldOut, uint64_t seed) {
 
 ImageSet heldOutPart(const ImageSet& images, int64_t heldOut, uint64_t seed) {
   if (heldOut < 1 || heldOut >= images.count)
-    throw Error(text("found ", heldOut, " images to hold out of ", images.count, ", expected 1 to ",
-                     images.count - 1));
+    throw Error(text("--held-out: found ", heldOut, " images to hold out of ", images.count,
+                     ", expected 1 to ", images.count - 1));
   if (seed == 0) return images.slice(images.count - heldOut, heldOut);
   std::vector<int64_t> places = drawnOrder(images.count, seed);
   places.resize(static_cast<size_t>(heldOut));

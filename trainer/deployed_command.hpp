@@ -15,7 +15,7 @@ namespace rdi::train {
 /// than rounding explains.
 struct DeployedArguments {
   std::string model, inputs, plugin, json;
-  double tolerance = 1e-3;
+  double tolerance = 1e-4;
   int threads = 0;
   int64_t batchSize = 250;
 };

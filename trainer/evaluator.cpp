@@ -159,7 +159,7 @@ Evaluator::Evaluator(const onnx::ModelProto& model, const ImageSet& images, cons
   if (options.limit < 0) throw Error(text("--limit: found ", options.limit, ", expected 1 or more images"));
   const torch::Device device = useDevice(options.device, options.threads);
   GraphModuleOptions moduleOptions;
-  moduleOptions.channelsLast = true;  // a quarter faster, see benchmarks/attack_benchmark.cpp
+  moduleOptions.channelsLast = true;  // a fifth faster, see benchmarks/attack_benchmark.cpp
   const auto module = namingTheModel(options.modelName, [&] {
     moduleOptions.logProbabilities = givesProbabilities(model);
     // As it is deployed: BatchNormalization folded into the convolutions, which is faster too.

@@ -16,6 +16,7 @@ namespace {
 
 constexpr float kNever = std::numeric_limits<float>::infinity();
 constexpr size_t kNone = std::numeric_limits<size_t>::max();
+constexpr int64_t kNoAttack = -1;
 constexpr size_t kQuantiles = 100;
 constexpr size_t kCosts = 500;      // resolution of a frontier
 constexpr size_t kStarts = 4;       // that best() goes downhill from
@@ -40,31 +41,34 @@ std::vector<float> cuts(const std::vector<float>& values, size_t most) {
   return result;
 }
 
-// `rights`: how many images are right, of the clean ones first, then of each attacked table; `paid`: by all
-// clean images together.
-RulePoint pointOf(const std::vector<int64_t>& rights, int64_t paid, size_t imageCount,
+// What so many images come to: right when clean, right under every attack (kNoAttack: none was made), and
+// paid by the clean ones together.
+RulePoint pointOf(int64_t right, int64_t unbroken, int64_t paid, size_t imageCount,
                   const std::vector<graph::ExitCost>& costs) {
   const auto count = static_cast<double>(imageCount);
-  const int64_t attacked =
-      rights.size() > 1 ? *std::min_element(rights.begin() + 1, rights.end()) : rights[0];
   return {static_cast<double>(paid) / count / static_cast<double>(costs.back().own.total()),
-          static_cast<double>(rights[0]) / count, static_cast<double>(attacked) / count};
+          static_cast<double>(right) / count,
+          static_cast<double>(unbroken == kNoAttack ? right : unbroken) / count};
+}
+
+bool isRight(const Decisions& decisions, size_t image, size_t exit) {
+  return decisions.right[decisions.at(image, exit)] != 0;
 }
 
 }  // namespace
 
 RulePoint measureRule(const Decisions& clean, const std::vector<Decisions>& attacked,
                       const std::vector<graph::ExitCost>& costs, const std::vector<float>& thresholds) {
-  std::vector<int64_t> rights(1 + attacked.size());
-  int64_t paid = 0;
+  int64_t right = 0, unbroken = 0, paid = 0;
   for (size_t i = 0; i < clean.count; ++i) {
     const size_t taken = exitTaken(clean, i, thresholds);
-    rights[0] += clean.right[clean.at(i, taken)];
+    right += isRight(clean, i, taken);
     paid += costs[taken].paid.total();
-    for (size_t t = 0; t < attacked.size(); ++t)
-      rights[t + 1] += attacked[t].right[attacked[t].at(i, exitTaken(attacked[t], i, thresholds))];
+    unbroken += std::all_of(attacked.begin(), attacked.end(), [&](const Decisions& decisions) {
+      return isRight(decisions, i, exitTaken(decisions, i, thresholds));
+    });
   }
-  return pointOf(rights, paid, clean.count, costs);
+  return pointOf(right, attacked.empty() ? kNoAttack : unbroken, paid, clean.count, costs);
 }
 
 bool Merit::operator<(const Merit& other) const {
@@ -88,8 +92,8 @@ struct ThresholdSearch::Tables {
   const Decisions& at(size_t table) const { return table == 0 ? clean : attacked[table - 1]; }
   size_t earlyCount() const { return costs.size() - 1; }
 
-  RulePoint point(const std::vector<int64_t>& rights, int64_t paid) const {
-    return pointOf(rights, paid, clean.count, costs);
+  RulePoint point(int64_t right, int64_t unbroken, int64_t paid) const {
+    return pointOf(right, attacked.empty() ? kNoAttack : unbroken, paid, clean.count, costs);
   }
 };
 
@@ -200,18 +204,18 @@ public:
   }
 
   RulePoint measure(const Levels& levels) const {
-    std::vector<int64_t> rights;
-    int64_t paid = 0;
-    for (size_t t = 0; t < tables_.count(); ++t) {
-      const Decisions& decisions = tables_.at(t);
-      rights.push_back(0);
-      for (size_t i = 0; i < decisions.count; ++i) {
-        const size_t taken = leaver(t, i, levels, 0, tables_.costs.size());
-        rights.back() += decisions.right[decisions.at(i, taken)];
-        if (t == 0) paid += paid_[taken];
-      }
+    const auto isRightIn = [&](size_t table, size_t image) {
+      return isRight(tables_.at(table), image, leaver(table, image, levels, 0, tables_.costs.size()));
+    };
+    int64_t right = 0, unbroken = 0, paid = 0;
+    for (size_t i = 0; i < tables_.clean.count; ++i) {
+      paid += paid_[leaver(0, i, levels, 0, tables_.costs.size())];
+      right += isRightIn(0, i);
+      bool holds = true;
+      for (size_t t = 1; t < tables_.count() && holds; ++t) holds = isRightIn(t, i);
+      unbroken += holds;
     }
-    return tables_.point(rights, paid);
+    return tables_.point(right, unbroken, paid);
   }
 
   // From `levels` downhill, two exits at a time, until no pair gives anything better. All that is seen on the
@@ -248,6 +252,29 @@ private:
     size_t first = 0, second = 0;
   };
 
+  // What becomes of an image of a table while the levels of `first` and `second` are open.
+  struct Path {
+    size_t before = kNone;       // the exit at which it leaves before `first`
+    size_t row = 0, column = 0;  // the levels from which on `first` and `second` let it go
+    bool reachesSecond = false;  // when `first` does not, and `second` is not the main exit
+    size_t last = 0;             // where it leaves when neither does
+  };
+  Path pathOf(size_t table, size_t image, const Levels& levels, size_t first, size_t second) const {
+    Path path;
+    const size_t before = leaver(table, image, levels, 0, first);
+    if (before < first) {
+      path.before = before;
+      return path;
+    }
+    const size_t at = tables_.clean.at(image, 0);
+    path.row = ranks_[table][at + first];
+    path.column = ranks_[table][at + second];
+    const size_t between = leaver(table, image, levels, first + 1, second);
+    path.reachesSecond = between == second && second < tables_.earlyCount();
+    path.last = path.reachesSecond ? leaver(table, image, levels, second + 1, tables_.costs.size()) : between;
+    return path;
+  }
+
   // The lowest level at which each image leaves each exit; past the last level when it never does. Nobody
   // leaves at level 0.
   std::vector<uint16_t> ranksOf(const Decisions& decisions) const {
@@ -270,64 +297,111 @@ private:
     return to;
   }
 
-  // How many images of a table are right and what they pay in all, for every level of exit `first` (rows) and
-  // of `second` (columns), the other exits staying where they are. An image that leaves at `first` from level
-  // r on makes a difference from row r on, and so for columns: each image adds its differences to at most
-  // four cells, and running sums in both directions do the rest.
-  std::vector<Sums> sumsOver(size_t table, const Levels& levels, size_t first, size_t second) const {
-    const Decisions& decisions = tables_.at(table);
+  // How many clean images are right and what they pay in all, for every level of exit `first` (rows) and of
+  // `second` (columns), the other exits staying where they are. An image that leaves at `first` from level r
+  // on makes a difference from row r on, and so for columns: each image adds its differences to at most four
+  // cells, and running sums in both directions do the rest.
+  std::vector<Sums> cleanSums(const Levels& levels, size_t first, size_t second) const {
+    const Decisions& decisions = tables_.clean;
     const size_t rows = candidates_[first].size(), columns = candidates_[second].size();
     std::vector<Sums> sums(rows * columns);
     for (size_t i = 0; i < decisions.count; ++i) {
-      const auto outcome = [&](size_t exit) {
-        return Sums{decisions.right[decisions.at(i, exit)], paid_[exit]};
-      };
       const auto add = [&](size_t row, size_t column, size_t exit, size_t insteadOf, int sign) {
         if (row >= rows || column >= columns) return;
         Sums& cell = sums[row * columns + column];
-        cell.add(outcome(exit), sign);
-        if (insteadOf != kNone) cell.add(outcome(insteadOf), -sign);
+        cell.add({isRight(decisions, i, exit), paid_[exit]}, sign);
+        if (insteadOf != kNone) cell.add({isRight(decisions, i, insteadOf), paid_[insteadOf]}, -sign);
       };
-      const size_t before = leaver(table, i, levels, 0, first);
-      if (before < first) {
-        add(0, 0, before, kNone, 1);
+      const Path path = pathOf(0, i, levels, first, second);
+      if (path.before != kNone) {
+        add(0, 0, path.before, kNone, 1);
         continue;
       }
-      const size_t row = ranks_[table][decisions.at(i, first)];
-      const size_t column = ranks_[table][decisions.at(i, second)];
-      const size_t between = leaver(table, i, levels, first + 1, second);
-      const size_t last =
-          between < second ? between : leaver(table, i, levels, second + 1, tables_.costs.size());
-      if (between < second || second == tables_.earlyCount()) {
-        const size_t otherwise = between < second ? between : second;
-        add(0, 0, otherwise, kNone, 1);
-        add(row, 0, first, otherwise, 1);
-        continue;
-      }
-      add(0, 0, last, kNone, 1);
-      add(row, 0, first, last, 1);
-      add(0, column, second, last, 1);
-      add(row, column, second, last, -1);  // those have left at `first`
+      add(0, 0, path.last, kNone, 1);
+      add(path.row, 0, first, path.last, 1);
+      if (!path.reachesSecond) continue;
+      add(0, path.column, second, path.last, 1);
+      add(path.row, path.column, second, path.last, -1);  // those have left at `first`
     }
-    for (size_t r = 0; r < rows; ++r)
-      for (size_t c = 0; c < columns; ++c) {
-        Sums& cell = sums[r * columns + c];
-        if (r > 0) cell.add(sums[(r - 1) * columns + c], 1);
-        if (c > 0) cell.add(sums[r * columns + c - 1], 1);
-        if (r > 0 && c > 0) cell.add(sums[(r - 1) * columns + c - 1], -1);
-      }
+    addUp(sums, columns);
     return sums;
   }
 
+  // How many images are right in every attacked table, likewise. In one table an image that comes to `first`
+  // is right, or not, from its row on; in the rows before, in some range of columns. So between the rows of
+  // two tables it is right in all of them in one range of columns, or nowhere.
+  std::vector<Sums> unbrokenSums(const Levels& levels, size_t first, size_t second) const {
+    struct Side {
+      size_t row = 0;  // from here on it leaves at `first`
+      bool isRightThere = false;
+      size_t from = 0, to = 0;  // columns in which it is right in the rows before
+    };
+    const size_t rows = candidates_[first].size(), columns = candidates_[second].size();
+    std::vector<Sums> sums(rows * columns);
+    const auto add = [&](size_t row, size_t column, int sign) {
+      if (row < rows && column < columns) sums[row * columns + column].right += sign;
+    };
+    std::vector<Side> sides;
+    for (size_t i = 0; i < tables_.clean.count; ++i) {
+      sides.clear();
+      bool isBroken = false;
+      for (size_t t = 1; t < tables_.count() && !isBroken; ++t) {
+        const Decisions& decisions = tables_.at(t);
+        const Path path = pathOf(t, i, levels, first, second);
+        if (path.before != kNone) {
+          isBroken = !isRight(decisions, i, path.before);
+          continue;
+        }
+        const bool isRightLast = isRight(decisions, i, path.last);
+        Side side{std::min(path.row, rows), isRight(decisions, i, first), 0, isRightLast ? columns : 0};
+        if (path.reachesSecond) {
+          const size_t column = std::min(path.column, columns);
+          side.from = isRightLast ? 0 : column;
+          side.to = isRight(decisions, i, second) ? columns : column;
+        }
+        sides.push_back(side);
+      }
+      if (isBroken) continue;
+      std::sort(sides.begin(), sides.end(), [](const Side& a, const Side& b) { return a.row < b.row; });
+      for (size_t strip = 0; strip <= sides.size(); ++strip) {
+        if (strip > 0 && !sides[strip - 1].isRightThere) break;  // from here on broken in that table
+        const size_t top = strip > 0 ? sides[strip - 1].row : 0;
+        const size_t bottom = strip < sides.size() ? sides[strip].row : rows;
+        size_t from = 0, to = columns;
+        for (size_t s = strip; s < sides.size(); ++s) {
+          from = std::max(from, sides[s].from);
+          to = std::min(to, sides[s].to);
+        }
+        if (top >= bottom || from >= to) continue;
+        add(top, from, 1);
+        add(top, to, -1);
+        add(bottom, from, -1);
+        add(bottom, to, 1);
+      }
+    }
+    addUp(sums, columns);
+    return sums;
+  }
+
+  // Running sums in both directions.
+  static void addUp(std::vector<Sums>& sums, size_t columns) {
+    for (size_t cell = 0; cell < sums.size(); ++cell) {
+      const bool hasAbove = cell >= columns, hasLeft = cell % columns > 0;
+      if (hasAbove) sums[cell].add(sums[cell - columns], 1);
+      if (hasLeft) sums[cell].add(sums[cell - 1], 1);
+      if (hasAbove && hasLeft) sums[cell].add(sums[cell - columns - 1], -1);
+    }
+  }
+
   Pick bestPair(const Levels& levels, size_t first, size_t second, const Goal& goal, Archive* archive) const {
-    std::vector<std::vector<Sums>> sums;
-    for (size_t t = 0; t < tables_.count(); ++t) sums.push_back(sumsOver(t, levels, first, second));
+    const std::vector<Sums> clean = cleanSums(levels, first, second);
+    std::vector<Sums> unbroken;
+    if (tables_.count() > 1) unbroken = unbrokenSums(levels, first, second);
     const size_t columns = candidates_[second].size();
     Pick best{{kNever, 0, 0}, 0, 0};
-    std::vector<int64_t> rights(sums.size());
-    for (size_t cell = 0; cell < sums[0].size(); ++cell) {
-      for (size_t t = 0; t < sums.size(); ++t) rights[t] = sums[t][cell].right;
-      const RulePoint point = tables_.point(rights, sums[0][cell].paid);
+    for (size_t cell = 0; cell < clean.size(); ++cell) {
+      const RulePoint point =
+          tables_.point(clean[cell].right, unbroken.empty() ? 0 : unbroken[cell].right, clean[cell].paid);
       const size_t row = cell / columns, column = cell % columns;
       if (archive)
         archive->offer(point, [&] {

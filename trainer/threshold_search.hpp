@@ -16,7 +16,7 @@ namespace rdi::train {
 struct RulePoint {
   double cost = 0;      // average paid cost on clean images
   double clean = 0;     // accuracy on clean images
-  double attacked = 0;  // lowest accuracy over the attacked tables; `clean` where there is none
+  double attacked = 0;  // share right in every attacked table; `clean` where there is none
 
   /// The accuracy that counts: so much clean and the rest attacked.
   double accuracy(double cleanWeight) const { return cleanWeight * clean + (1 - cleanWeight) * attacked; }

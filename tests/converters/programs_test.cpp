@@ -15,6 +15,7 @@
 #include "graph/metadata.hpp"
 #include "graph/model_io.hpp"
 #include "graph/zoo/zoo.hpp"
+#include "tests/converters/readers/foreign_files.hpp"
 #include "tests/converters/run_program.hpp"
 
 namespace rdi {
@@ -175,6 +176,23 @@ TEST_F(Programs, ConvertRefusesFilesThatAreNoModels) {
     expectRefused(RDI_CONVERT, {name, "-o", "out.onnx", "--static", "main"}, {"rdi-convert: ", name});
     expectRefused(RDI_INSPECT, {name}, {"rdi-inspect: ", name});
   }
+}
+
+TEST_F(Programs, ConvertWantsToKnowWhichNetworkWeightsAreFor) {
+  write("weights.pt", test::torchLegacy(test::op::stateDict({}), {}));
+  write("weights.safetensors",
+        test::safetensors(R"({"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}})", "x"));
+  write("page.html", "<!DOCTYPE html>");
+  for (const char* file : {"weights.pt", "weights.safetensors"})
+    expectRefused(RDI_CONVERT, {file, "-o", "out.onnx"}, {file, "--arch"});
+  expectRefused(RDI_CONVERT, {"page.html", "--arch", "rdi-smallcnn", "-o", "out.onnx"},
+                {"page.html: is a web page"});
+  expectRefused(RDI_CONVERT, {"small.onnx", "--arch", "rdi-resnet38", "-o", "out.onnx"},
+                {"small.onnx: does not fit rdi-resnet38", "missing: ", "left over: ", "conv4.weight"});
+  const auto filled = convert({"small.onnx", "--arch", "rdi-smallcnn", "-o", "out.onnx"});
+  EXPECT_EQ(filled.exitCode, 0) << filled.err;
+  EXPECT_NE(filled.out.find("filled with the weights of small.onnx\n"), std::string::npos) << filled.out;
+  EXPECT_EQ(graph::readFile(path("out.onnx")), graph::readFile(path("small.onnx")));
 }
 
 TEST_F(Programs, ConvertRefusesExitsAndThresholdsThatDoNotFit) {

@@ -26,7 +26,11 @@ cmake -G Ninja -S . -B "$build" -DCMAKE_CXX_COMPILER=clang++ -DCMAKE_BUILD_TYPE=
   exit 1
 }
 rm -f "$build.log"
-"$build/bin/write_seeds" "$build/seeds" || exit 1
+"$build/bin/write_seeds" "$build/seeds" && python3 -B tests/fuzz/python_seeds.py "$build/seeds" || exit 1
+# Somebody else's exporter, where the data is.
+for name in onnx_weights model; do
+  cp -f "${RDI_DATA:-../shared/data}/onnx/mnist.onnx" "$build/seeds/$name/" 2>/dev/null
+done
 
 export OMP_NUM_THREADS=1 OPENCV_LOG_LEVEL=SILENT
 export UBSAN_OPTIONS=print_stacktrace=1

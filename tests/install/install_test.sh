@@ -48,6 +48,22 @@ expect_exits() {
 expect_exits "$("$python" "$source/tests/install/python_net.py" "$model" "$library" 2>&1)" "Python with ctypes"
 expect_exits "$(LD_PRELOAD=$library "$python" "$source/tests/install/python_net.py" "$model" 2>&1)" "Python with LD_PRELOAD"
 
+# The trainer's programs, when they were built: the plugin beside them is found.
+if [ -x "$prefix/bin/rdi-evaluate" ]; then
+  "$prefix/bin/rdi-fetch-data" --help >"$scratch/log" || fail "rdi-fetch-data does not run"
+  mkdir -p "$scratch/saved/inputs"
+  "$python" - "$scratch/fresh.onnx" "$scratch/saved/inputs" <<'END'
+import sys, cv2, numpy
+net, images = cv2.dnn.readNet(sys.argv[1]), numpy.random.default_rng(1).random((8, 1, 28, 28), numpy.float32)
+net.setInput(images)
+numpy.save(sys.argv[2] + "/clean.npy", images)
+numpy.save(sys.argv[2] + "/clean.scores.npy", numpy.stack(net.forward(["exit1", "exit2", "main"]), 1))
+numpy.save(sys.argv[2] + "/labels.npy", numpy.zeros(8, numpy.uint8))
+END
+  found=$("$prefix/bin/rdi-evaluate" deployed "$model" --inputs "$scratch/saved" 2>"$scratch/log") || { cat "$scratch/log"; fail "rdi-evaluate deployed fails"; }
+  [[ $found == *"with $prefix/lib"*librdi.so* ]] || fail "rdi-evaluate deployed took another plugin: $found"
+fi
+
 # The README's examples, as they stand there.
 block() { sed -n "/^\`\`\`$1\$/,/^\`\`\`\$/p" "$source/README.md" | sed '1d;$d'; }
 mkdir "$scratch/readme"

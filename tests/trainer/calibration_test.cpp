@@ -116,7 +116,7 @@ TEST(AccuracyPolicy, NeverCostsMoreAndNeverGetsWorseWithMoreToSpend) {
   }
 }
 
-TEST(RobustPolicy, CountsTheLowestAttackedAccuracyAlone) {
+TEST(RobustPolicy, CountsWhatIsRightUnderEveryAttackAlone) {
   // Clean images are right everywhere; one attack breaks exit 1, the other breaks main for the first image.
   const ScoreTable clean = tableOf({{{8, true}, {8, true}}, {{7, true}, {8, true}}});
   const ScoreTable first = tableOf({{{8, true}, {8, true}}, {{7, false}, {8, true}}});
@@ -169,11 +169,12 @@ TEST(EqualSharesPolicy, IsTheAuthorsRule) {
 
 TEST(StaticNet, IsTheMainExitAlone) {
   const ScoreTable clean = tableOf({{{9, false}, {1, true}}, {{9, true}, {1, false}}});
-  const ScoreTable attacked = tableOf({{{9, true}, {1, false}}, {{9, true}, {1, false}}});
-  const RulePoint point = staticNet({clean, {clean, attacked}});
+  const ScoreTable other = tableOf({{{9, true}, {1, false}}, {{9, true}, {1, true}}});
+  const RulePoint point = staticNet({clean, {clean, other}});
   EXPECT_EQ(point.cost, 1);
   EXPECT_EQ(point.clean, 0.5);
-  EXPECT_EQ(point.attacked, 0);
+  EXPECT_EQ(point.attacked, 0) << "each attack leaves half of the images, together they leave none";
+  EXPECT_EQ(staticNet({clean, {other}}).attacked, 0.5);
 }
 
 TEST(ChooseRule, SaysWhatIsWrongWithADemand) {

@@ -65,7 +65,7 @@ class CheckTree(unittest.TestCase):
             ("trainer/a.cpp", "<opencv2/core.hpp>"),
             ("trainer/a_opencv.cpp", '"layers/stage.hpp"'),
             ("samples/a.cpp", "<onnx/onnx_pb.h>"),
-            ("benchmarks/a.cpp", '"trainer/loop.hpp"'),
+            ("benchmarks/a.cpp", '"converters/convert.hpp"'),
         ]:
             with self.subTest(path=path, header=header):
                 self.assert_only(path, CPP + f"#include {header}\n", "must not include")
