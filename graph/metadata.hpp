@@ -43,10 +43,12 @@ Metadata readMetadata(const onnx::ModelProto& model);
 /// Replaces the keys that are set in `metadata` and leaves all others alone.
 void writeMetadata(onnx::ModelProto& model, const Metadata& metadata);
 
-/// Removes rdi.results and rdi.calibration: for a model whose exits or rule are no longer those that were measured.
+/// Removes rdi.results and rdi.calibration: for a model whose exits or rule are no longer those that were
+/// measured.
 void eraseResults(onnx::ModelProto& model);
 
-/// Removes rdi.rule and rdi.results: for a model whose weights or exits are no longer those they were made for.
+/// Removes rdi.rule and rdi.results: for a model whose weights or exits are no longer those they were made
+/// for.
 void eraseRuleAndResults(onnx::ModelProto& model);
 
 /// What the exits give out: probabilities when each ends in Softmax (seen through Identity and Dropout), else
