@@ -335,8 +335,9 @@ int calibrateUnlessStopped(const CalibrateArguments& a) {
   found.costs = subject.costs;
   namingTheModel(a.model, [&] { checkDemand(found.demand, subject.costs); });
   const std::vector<graph::ExitRule> rules = rulesOf(a, subject);
-  const double checkShare =
-      a.checkShare.value_or(found.demand.policy == Policy::risk || rules.size() > 1 ? kUsualCheckShare : 0);
+  const bool wantsCheck =
+      found.demand.policy == Policy::risk || found.demand.policy == Policy::robust || rules.size() > 1;
+  const double checkShare = a.checkShare.value_or(wantsCheck ? kUsualCheckShare : 0);
   if (!(checkShare >= 0 && checkShare < 100))
     throw Error(text("--check-share: found ", checkShare, ", expected a percentage from 0 to below 100"));
   if (a.rounds && *a.rounds < 1) throw Error(text("--rounds: found ", *a.rounds, ", expected 1 or more"));
