@@ -6,19 +6,15 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
-#include <filesystem>
-#include <fstream>
 #include <memory>
-#include <sstream>
-#include <thread>
 
-#include "graph/cost.hpp"
 #include "graph/error.hpp"
 #include "graph/metadata.hpp"
 #include "graph/model_io.hpp"
 #include "graph/shapes.hpp"
 #include "graph/zoo/zoo.hpp"
 #include "trainer/attacks.hpp"
+#include "trainer/batch_order.hpp"
 #include "trainer/checkpoint.hpp"
 #include "trainer/data.hpp"
 #include "trainer/device.hpp"
@@ -26,88 +22,24 @@
 #include "trainer/graph_module.hpp"
 #include "trainer/model_fit.hpp"
 #include "trainer/optimizer.hpp"
+#include "trainer/run_folder.hpp"
+#include "trainer/running_metrics.hpp"
 #include "trainer/score_collection.hpp"
 #include "trainer/torch_compat.hpp"
+#include "trainer/trained_model.hpp"
 
 namespace rdi::train {
 namespace {
 
 using torch::Tensor;
 using Clock = std::chrono::steady_clock;
-namespace fs = std::filesystem;
 
 constexpr double kSecondsBetweenProgress = 0.5;
 constexpr int64_t kValidationBatch = 500;
 
-struct RunFolder {
-  fs::path path;
-  std::string initial() const { return (path / "initial.onnx").string(); }
-  std::string checkpoint() const { return (path / "checkpoint.rdi").string(); }
-  std::string metrics() const { return (path / "metrics.jsonl").string(); }
-  std::string model() const { return (path / "model.onnx").string(); }
-};
-
 double secondsSince(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
-
-// Draws batches without replacement; a new order when what is left does not fill a batch.
-class BatchOrder {
-public:
-  BatchOrder(int64_t imageCount, int64_t batchSize, const torch::Device& device, uint64_t seed)
-      : imageCount_(imageCount),
-        batchSize_(batchSize),
-        device_(device),
-        generator_(makeGenerator(device, seed)) {}
-
-  Tensor next() {
-    if (!order_.defined() || position_ + batchSize_ > imageCount_) {
-      order_ = torch::randperm(imageCount_, generator_, torch::TensorOptions(torch::kInt64).device(device_));
-      position_ = 0;
-    }
-    position_ += batchSize_;
-    return order_.narrow(0, position_ - batchSize_, batchSize_);
-  }
-
-  void save(Checkpoint& checkpoint) const {
-    checkpoint.add("order", order_.defined() ? order_ : torch::empty({0}, torch::kInt64));
-    checkpoint.add("generator.order", generator_.get_state());
-    checkpoint.state["position"] = position_;
-  }
-
-  void restore(const Checkpoint& checkpoint) {
-    const Tensor& order = checkpoint.tensor("order");
-    order_ = order.numel() == 0 ? Tensor() : order.to(device_);
-    generator_.set_state(checkpoint.tensor("generator.order"));
-    position_ = checkpoint.state.at("position").get<int64_t>();
-    if (order_.defined() && order_.numel() != imageCount_)
-      throw Error(
-          text("the checkpoint was trained on ", order_.numel(), " images, the data now has ", imageCount_));
-  }
-
-private:
-  int64_t imageCount_, batchSize_, position_ = 0;
-  torch::Device device_;
-  torch::Generator generator_;
-  Tensor order_;
-};
-
-// Sums since the last line of metrics, kept on the device: reading them is what waits for it.
-struct RunningMetrics {
-  Tensor loss;     // sum over iterations
-  Tensor correct;  // exits x halves
-  int64_t iterations = 0;
-
-  RunningMetrics(int64_t exits, int64_t halves, const torch::Device& device)
-      : loss(torch::zeros({}, torch::TensorOptions(torch::kFloat32).device(device))),
-        correct(torch::zeros({exits, halves}, torch::TensorOptions(torch::kInt64).device(device))) {}
-
-  void clear() {
-    loss.zero_();
-    correct.zero_();
-    iterations = 0;
-  }
-};
 
 class Training {
 public:
@@ -116,6 +48,7 @@ public:
            const LoadProgress& loading)
       : options_(std::move(options)),
         folder_(std::move(folder)),
+        metricsFile_(folder_.metrics()),
         model_(std::move(model)),
         source_(dataSource(options_.data)),
         device_(useDevice(options_.device, options_.threads)) {
@@ -217,7 +150,7 @@ public:
   }
 
   TrainOutcome run(const TrainHooks& hooks) {
-    forgetLaterMetrics();
+    metricsFile_.keepUpTo(iteration_);
     started_ = Clock::now();
     startIteration_ = iteration_;
     while (iteration_ < iterations_) {
@@ -346,14 +279,7 @@ private:
     progress.secondsLeft = perIteration * static_cast<double>(iterations_ - iteration_);
     progress.logged = log;
     if (log) {
-      appendMetrics({{"iteration", iteration_},
-                     {"loss", progress.loss},
-                     {"clean", progress.cleanAccuracy},
-                     {"robust", progress.robustAccuracy},
-                     {"epsilon", progress.epsilon},
-                     {"learning_rate", progress.learningRate},
-                     {"images_per_second", progress.imagesPerSecond},
-                     {"seconds", secondsTrained()}});
+      metricsFile_.append(toJson(progress, secondsTrained()));
       metrics_->clear();
     }
     if (hooks.progress) hooks.progress(progress);
@@ -380,27 +306,9 @@ private:
     result.clean = accuracies({});
     result.attacked = accuracies(AttackForm{AttackForm::Kind::average, 0});
     if (average_) average_->swap();
-    validation_ = {{"images", result.images}, {"clean", result.clean}, {"attacked", result.attacked}};
-    appendMetrics({{"iteration", iteration_}, {"validation", validation_}});
+    validation_ = toJson(result);
+    metricsFile_.append({{"iteration", iteration_}, {"validation", validation_}});
     if (hooks.validation) hooks.validation(result);
-  }
-
-  void appendMetrics(const nlohmann::json& line) {
-    std::ofstream file(folder_.metrics(), std::ios::app);
-    file << line.dump() << '\n' << std::flush;
-    if (!file) throw Error(text(folder_.metrics(), ": cannot be written; is the disk full?"));
-  }
-
-  // A run that died may have logged beyond its last checkpoint.
-  void forgetLaterMetrics() {
-    if (!fs::exists(folder_.metrics())) return;
-    std::istringstream old(graph::readFile(folder_.metrics()));
-    std::string kept, line;
-    while (std::getline(old, line)) {
-      const nlohmann::json json = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
-      if (json.is_object() && json.value("iteration", int64_t{0}) <= iteration_) kept += line + '\n';
-    }
-    graph::writeFileAtomically(folder_.metrics(), kept);
   }
 
   void writeModel() {
@@ -408,34 +316,18 @@ private:
     module_->writeBack(model_);
     if (average_) average_->swap();
 
-    const graph::Shape shape = graph::inputShape(model_);
-    graph::eraseRuleAndResults(model_);  // they speak of other weights
-    graph::Metadata metadata = graph::readMetadata(model_);
-    if (!options_.architecture.empty()) metadata.architecture = options_.architecture;
-    metadata.classNames = source_.classNames;
-    graph::Preprocessing preprocessing;
-    preprocessing.channels = static_cast<int>(shape[0]);
-    preprocessing.height = static_cast<int>(shape[1]);
-    preprocessing.width = static_cast<int>(shape[2]);
-    preprocessing.swapRB = shape[0] == 3;
-    metadata.preprocessing = preprocessing;
-    metadata.cost = graph::costToJson(model_);
-    // The recipe speaks of data and files by name; where they lay on this machine is nobody's business.
-    nlohmann::json recipe = toJson(options_);
-    recipe["data"] = source_.name;
-    recipe["init"] = fs::path(options_.init).filename().string();
-    recipe["iterations"] = iterations_;
-    recipe["trained_images"] = images_->count();
-    recipe["libtorch"] = TORCH_VERSION;
-    recipe["seconds"] = std::round(secondsTrained());
-    if (!validation_.is_null()) recipe["validation"] = validation_;
-    metadata.recipe = recipe;
-    graph::writeMetadata(model_, metadata);
+    nlohmann::json results = {{"iterations", iterations_},
+                              {"trained_images", images_->count()},
+                              {"libtorch", TORCH_VERSION},
+                              {"seconds", std::round(secondsTrained())}};
+    if (!validation_.is_null()) results["validation"] = validation_;
+    stateTraining(model_, options_, source_, results);
     graph::saveModel(model_, folder_.model());
   }
 
   TrainOptions options_;
   RunFolder folder_;
+  MetricsFile metricsFile_;
   onnx::ModelProto model_;
   DataSource source_;
   torch::Device device_;
@@ -470,29 +362,22 @@ onnx::ModelProto modelToStartFrom(const TrainOptions& options) {
 TrainOutcome startTraining(const TrainOptions& options, const std::string& runFolder,
                            const TrainHooks& hooks) {
   checkTrainOptions(options);
-  const RunFolder folder{runFolder};
-  std::error_code ignored;
-  if (fs::exists(folder.checkpoint(), ignored) || fs::exists(folder.model(), ignored))
-    throw Error(text(runFolder, ": holds a training already; go on with --resume ", runFolder,
-                     " or give another folder"));
+  const RunFolder folder(runFolder);
+  folder.refuseSecondTraining();
   onnx::ModelProto model = modelToStartFrom(options);
   Training training(options, folder, model, options.init, hooks.loading);
 
-  std::error_code failure;
-  fs::create_directories(folder.path, failure);
-  if (failure)
-    throw Error(text(runFolder, ": cannot be created (", failure.message(), "); give a writable folder"));
+  folder.create();
   graph::saveModel(model, folder.initial());
-  fs::remove(folder.metrics(), ignored);
+  MetricsFile(folder.metrics()).remove();
   training.save();
   return training.run(hooks);
 }
 
 TrainOutcome resumeTraining(const std::string& runFolder, std::optional<int> threads,
                             const TrainHooks& hooks) {
-  const RunFolder folder{runFolder};
-  if (!fs::exists(folder.checkpoint()))
-    throw Error(text(folder.checkpoint(), ": not found; expected the folder of a training that was started"));
+  const RunFolder folder(runFolder);
+  folder.expectTraining();
   const Checkpoint checkpoint = loadCheckpoint(folder.checkpoint());
   TrainOptions options;
   try {
