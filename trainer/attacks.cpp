@@ -44,7 +44,7 @@ void offer(GraphModule& module, const Tensor& rows, const Tensor& moved, const A
 // One run from one start. With Keep::best every iterate is offered to `kept` and images that are done are
 // left out; else the last iterates are returned.
 Tensor climb(GraphModule& module, const Tensor& images, const Aim& all, const AttackOptions& options,
-             const Goal& goal, torch::Generator& generator, Kept& kept) {
+             const Goal& goal, const RowGenerator& generator, Kept& kept) {
   const ForwardMode mode = forwardMode(options.mode);
   const bool isJudged = options.keep == Keep::best;
   const ExitSet exits = exitsFor(goal, isJudged);
@@ -90,7 +90,7 @@ Tensor climb(GraphModule& module, const Tensor& images, const Aim& all, const At
 }  // namespace
 
 Tensor perturb(GraphModule& module, const Tensor& images, const Aim& aim, const AttackOptions& options,
-               const Goal& goal, torch::Generator& generator) {
+               const Goal& goal, const RowGenerator& generator) {
   const FrozenParameters frozen(module);
   Kept kept(images);
   for (int restart = 0; restart < options.restarts; ++restart) {
@@ -102,7 +102,7 @@ Tensor perturb(GraphModule& module, const Tensor& images, const Aim& aim, const 
       aimNow.other = wrongClass(mean, aim.labels, restart % (mean.size(1) - 1));
     }
     if (options.stepRule == StepRule::square) {
-      square(module, images, aimNow, options, goal, generator, kept);
+      square(module, images, aimNow, options, goal, generator.generator(), kept);
       continue;
     }
     const Tensor last = climb(module, images, aimNow, options, goal, generator, kept);
@@ -115,7 +115,7 @@ Tensor perturb(GraphModule& module, const Tensor& images, const Aim& aim, const 
 }
 
 Tensor attack(GraphModule& module, const Tensor& images, const Tensor& labels, const AttackOptions& options,
-              const AttackForm& form, torch::Generator& generator) {
+              const AttackForm& form, const RowGenerator& generator) {
   const size_t exits = module.exitCount();
   const auto run = [&](const Goal& goal, const Tensor& drawn = {}) {
     return perturb(module, images, {labels, {}, drawn}, options, goal, generator);
@@ -126,8 +126,7 @@ Tensor attack(GraphModule& module, const Tensor& images, const Tensor& labels, c
     case Kind::average:
       return run(averageOfExits(options.surrogate));
     case Kind::own:
-      return run(ownExit(options.surrogate),
-                 torch::empty_like(labels).random_(0, static_cast<int64_t>(exits), generator));
+      return run(ownExit(options.surrogate), generator.integers(labels, static_cast<int64_t>(exits)));
     case Kind::maxAverage:
       break;
     default:

@@ -11,6 +11,7 @@
 #include "trainer/attack_options.hpp"
 #include "trainer/exit_loss.hpp"
 #include "trainer/graph_module.hpp"
+#include "trainer/row_generator.hpp"
 
 namespace rdi::train {
 
@@ -18,12 +19,12 @@ namespace rdi::train {
 /// queries. The result lies in [0,1] and, with options.project, in the ball; parameters and their gradients
 /// are untouched.
 torch::Tensor perturb(GraphModule& module, const torch::Tensor& images, const Aim& aim,
-                      const AttackOptions& options, const Goal& goal, torch::Generator& generator);
+                      const AttackOptions& options, const Goal& goal, const RowGenerator& generator);
 
 /// The attack of this form on a net in training, which leaves by no rule yet: for single, main, average, own,
 /// max-average. Throws rdi::Error for the others.
 torch::Tensor attack(GraphModule& module, const torch::Tensor& images, const torch::Tensor& labels,
-                     const AttackOptions& options, const AttackForm& form, torch::Generator& generator);
+                     const AttackOptions& options, const AttackForm& form, const RowGenerator& generator);
 
 /// The attack of this form, by somebody who knows everything about the net and its rule. `singles`, one
 /// result an exit of the single attacks with these options, saves max-average computing its own.
