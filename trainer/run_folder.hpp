@@ -16,6 +16,7 @@ public:
   std::string path() const { return path_.string(); }
   std::string initial() const { return file("initial.onnx"); }       // what the training starts from
   std::string checkpoint() const { return file("checkpoint.rdi"); }  // the last one: all that resume needs
+  std::string good() const { return file("good.rdi"); }              // before a collapse, see CollapseGuard
   std::string metrics() const { return file("metrics.jsonl"); }
   std::string model() const { return file("model.onnx"); }  // written at the end
 

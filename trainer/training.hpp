@@ -18,6 +18,7 @@ namespace rdi::train {
 struct TrainHooks {
   std::function<void(const TrainProgress&)> progress;
   std::function<void(const Validation&)> validation;
+  std::function<void(const std::string&)> notice;  // something that the user should know
   std::function<bool()> stopRequested;
   LoadProgress loading;
 };
