@@ -19,6 +19,7 @@ public:
   std::string initial() const { return file("initial.onnx"); }       // what the training starts from
   std::string metrics() const { return file("metrics.jsonl"); }      // a line now and then, see MetricsFile
   std::string checkpoint() const { return file("checkpoint.rdi"); }  // the last one: all that resume needs
+  std::string good() const { return file("good.rdi"); }              // before a collapse, see CollapseGuard
   std::string bestCheckpoint() const { return file("best.rdi"); }    // of the best robust accuracy held out
   std::string bestModel() const { return file("best.onnx"); }        // its weights
   std::string model() const { return file("model.onnx"); }           // written at the end

@@ -7,26 +7,32 @@
 #include <chrono>
 #include <cmath>
 #include <memory>
+#include <numeric>
 
 #include "graph/error.hpp"
 #include "graph/metadata.hpp"
 #include "graph/model_io.hpp"
 #include "graph/shapes.hpp"
 #include "graph/zoo/zoo.hpp"
-#include "trainer/attacks.hpp"
+#include "trainer/augment.hpp"
 #include "trainer/batch_order.hpp"
 #include "trainer/checkpoint.hpp"
+#include "trainer/collapse_guard.hpp"
 #include "trainer/data.hpp"
+#include "trainer/defence.hpp"
 #include "trainer/device.hpp"
 #include "trainer/device_images.hpp"
 #include "trainer/graph_module.hpp"
 #include "trainer/model_fit.hpp"
+#include "trainer/number_format.hpp"
 #include "trainer/optimizer.hpp"
 #include "trainer/run_folder.hpp"
 #include "trainer/running_metrics.hpp"
 #include "trainer/score_collection.hpp"
+#include "trainer/thresholds.hpp"
 #include "trainer/torch_compat.hpp"
 #include "trainer/trained_model.hpp"
+#include "trainer/weight_perturbation.hpp"
 #include "trainer/worker_group.hpp"
 
 namespace rdi::train {
@@ -39,6 +45,9 @@ constexpr double kSecondsBetweenProgress = 0.5;
 constexpr int64_t kValidationBatch = 500;
 // A loss so many times that of guessing comes from steps that were too long.
 constexpr double kExploded = 100;
+constexpr int64_t kThresholdImages = 1000;
+constexpr int64_t kGuardImages = 300;
+constexpr int kMostRollbacks = 3;
 
 double secondsSince(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
@@ -75,6 +84,9 @@ public:
       heldOut_ = std::make_unique<DeviceImages>(heldOutPart(images, options_.heldOut, options_.heldOutSeed),
                                                 device_);
 
+    augmentation_.shift = static_cast<int>(options_.shift);
+    augmentation_.flip = options_.flip;
+
     torch::manual_seed(options_.seed);
     GraphModuleOptions moduleOptions;
     moduleOptions.channelsLast = options_.channelsLast;
@@ -89,13 +101,25 @@ public:
     });
     module_->to(device_);
     if (group_ != nullptr) module_->shareBatches(*group_, part_);
-    const auto exits = static_cast<int64_t>(module_->exitCount());
-
-    isDefended_ = options_.defence != "standard";
-    if (isDefended_) form_ = attackFormFromName(options_.defence, module_->exitCount());
-    usesClean_ = !isDefended_ || options_.cleanWeight > 0;
-    usesAttacked_ = isDefended_ && options_.cleanWeight < 1;
-    setLossWeights();
+    const size_t exits = module_->exitCount();
+    defence_ = std::make_unique<Defence>(options_, *module_, device_);
+    const std::vector<double>& weights = options_.exitWeights;
+    guessing_ =
+        std::log(static_cast<double>(source_.classNames.size())) *
+        (weights.empty() ? static_cast<double>(exits) : std::accumulate(weights.begin(), weights.end(), 0.0));
+    rule_ = graph::mainExitOnly(exits);
+    rule_.criterion = graph::criterionFromName(options_.criterion);
+    rule_.fusion = graph::fusionFromName(options_.fusion);
+    rule_.patience = options_.patience;
+    exitShares_ = options_.exitShares;
+    if (exitShares_.empty()) exitShares_.assign(exits, 1);
+    if (exitShares_.size() != exits)
+      throw Error(text("--exit-shares: found ", exitShares_.size(), " values, expected ", exits,
+                       ", one for each exit of the model"));
+    guard_ = std::make_unique<CollapseGuard>(options_.collapseDrop,
+                                             static_cast<int64_t>(source_.classNames.size()));
+    if (options_.weightPerturbation > 0)
+      perturbation_ = std::make_unique<WeightPerturbation>(module_->trainable(), options_.weightPerturbation);
 
     std::vector<Tensor> averaged;
     for (const GraphModule::Weight& weight : module_->weights())
@@ -105,7 +129,9 @@ public:
     order_ = std::make_unique<BatchOrder>(trained.count, options_.batchSize, device_, options_.seed * 2 + 1,
                                           part_);
     attackGenerator_ = makeGenerator(device_, options_.seed * 2 + 2);
-    metrics_ = std::make_unique<RunningMetrics>(exits, int64_t{usesClean_} + int64_t{usesAttacked_}, device_);
+    imageGenerator_ = makeGenerator(device_, options_.seed * 2 + 3);
+    const int64_t halves = int64_t{defence_->usesClean()} + int64_t{defence_->usesAttacked()};
+    metrics_ = std::make_unique<RunningMetrics>(static_cast<int64_t>(exits), halves, device_);
 
     const int64_t perEpoch = trained.count / options_.batchSize;
     iterations_ = options_.iterations > 0
@@ -137,6 +163,11 @@ public:
     metrics_->iterations = checkpoint.state.at("metrics_iterations").get<int64_t>();
     order_->restore(checkpoint);
     attackGenerator_.set_state(checkpoint.tensor("generator.attack"));
+    imageGenerator_.set_state(checkpoint.tensor("generator.images"));
+    const Tensor& thresholds = checkpoint.tensor("thresholds");
+    guard_->keep(checkpoint.state.at("best_robust").get<double>());
+    rollbacks_ = checkpoint.state.at("rollbacks").get<int>();
+    rule_.thresholds.assign(thresholds.data_ptr<float>(), thresholds.data_ptr<float>() + thresholds.numel());
     dropoutGenerator().set_state(checkpoint.tensor("generator.dropout"));
     iteration_ = savedIteration_ = checkpoint.state.at("iteration").get<int64_t>();
     secondsBefore_ = checkpoint.state.at("seconds").get<double>();
@@ -144,7 +175,6 @@ public:
     bestRobust_ = checkpoint.state.value("best_validation", bestRobust_);
   }
 
-  // Into the file of this name.
   void save(const std::string& path) {
     // Never over a good checkpoint with weights that are no numbers.
     Tensor sum = metrics_->loss.clone();
@@ -154,6 +184,8 @@ public:
     checkpoint.state["options"] = toJson(options_);
     checkpoint.state["iteration"] = iteration_;
     checkpoint.state["seconds"] = secondsTrained();
+    checkpoint.state["best_robust"] = guard_->best();
+    checkpoint.state["rollbacks"] = rollbacks_;
     checkpoint.state["metrics_iterations"] = metrics_->iterations;
     checkpoint.state["data_checksum"] = dataChecksum_;
     checkpoint.state["validation"] = validation_;
@@ -169,6 +201,8 @@ public:
     checkpoint.add("metrics.correct", metrics_->correct);
     order_->save(checkpoint);
     checkpoint.add("generator.attack", attackGenerator_.get_state());
+    checkpoint.add("generator.images", imageGenerator_.get_state());
+    checkpoint.add("thresholds", torch::tensor(rule_.thresholds, torch::kFloat32));
     checkpoint.add("generator.dropout", dropoutGenerator().get_state());
     saveCheckpoint(checkpoint, path);
   }
@@ -186,7 +220,9 @@ public:
       ++iteration_;
       report(hooks);
       const bool last = iteration_ == iterations_;
-      if (last || (options_.validateEvery > 0 && iteration_ % options_.validateEvery == 0)) validate(hooks);
+      const bool isTime = options_.validateEvery > 0 && iteration_ % options_.validateEvery == 0;
+      if (last || isTime) validate(hooks);
+      if (isTime && !last) guard(hooks);
       if (last || iteration_ % options_.checkpointEvery == 0) saveLast(hooks);
     }
     if (isFirst()) graph::saveModel(modelNow(), folder_.model());
@@ -232,49 +268,23 @@ private:
 
   // Makes of this process's gradients (of the mean over its rows), loss and counts of right answers those of
   // the whole batch, and hears whether somebody was asked to stop: all in one message.
-  void shareStep(std::vector<Tensor>& gradients, Tensor& loss, Tensor& correct, bool stop) {
-    const std::vector<Tensor> parameters = module_->trainable();
-    std::vector<Tensor> parts;
-    for (size_t i = 0; i < gradients.size(); ++i)
-      parts.push_back(
-          (gradients[i].defined() ? gradients[i] : torch::zeros_like(parameters[i])).reshape({-1}));
-    parts.push_back(loss.reshape({1}));
-    parts.push_back(correct.reshape({-1}).to(torch::kFloat32));
-    parts.push_back(torch::full({1}, stop ? 1 : 0, loss.options()));
-    Tensor all = torch::cat(parts);
-    group_->sum(all);
-    int64_t place = 0;
-    const auto next = [&](const Tensor& like) {
-      const Tensor values = all.narrow(0, place, like.numel());
-      place += like.numel();
-      return values.view(like.sizes());
-    };
-    for (size_t i = 0; i < gradients.size(); ++i) gradients[i] = next(parameters[i]) / group_->size();
-    loss = next(loss) / group_->size();
-    correct = next(correct).to(torch::kInt64);
-    stopAgreed_ = all[place].item<float>() > 0;
+  void shareStep(std::vector<Tensor>& gradients, Defence::Loss& loss, bool stop) {
+    std::vector<Tensor> parts = gradients;
+    parts.push_back(loss.value);
+    // Sums, while the others are means: times the number of parts comes out as the sum.
+    parts.push_back(loss.correct.to(torch::kFloat32) * static_cast<double>(group_->size()));
+    parts.push_back(torch::full({1}, stop ? 1 : 0, loss.value.options()));
+    averageOverParts(*group_, parts);
+    stopAgreed_ = parts.back().item<float>() > 0;
+    const size_t count = gradients.size();
+    gradients.assign(parts.begin(), parts.begin() + static_cast<int64_t>(count));
+    loss.value = parts[count];
+    loss.correct = parts[count + 1].round().to(torch::kInt64);
   }
 
   torch::Generator dropoutGenerator() const { return at::globalContext().defaultGenerator(device_); }
 
   double secondsTrained() const { return secondsBefore_ + secondsSince(started_); }
-
-  void setLossWeights() {
-    const size_t exits = module_->exitCount();
-    std::vector<double> weights = options_.exitWeights;
-    if (weights.empty()) weights.assign(exits, 1.0);
-    if (weights.size() != exits)
-      throw Error(text("--exit-weights: found ", weights.size(), " values, expected ", exits,
-                       ", one for each exit of the model"));
-    std::vector<float> values;
-    for (double weight : weights) {
-      if (usesClean_)
-        values.push_back(static_cast<float>(weight * (usesAttacked_ ? options_.cleanWeight : 1)));
-      if (usesAttacked_) values.push_back(static_cast<float>(weight * (1 - options_.cleanWeight)));
-    }
-    lossWeights_ = torch::tensor(values).view({static_cast<int64_t>(exits), -1}).to(device_);
-    guessing_ = std::log(static_cast<double>(source_.classNames.size())) * lossWeights_.sum().item<float>();
-  }
 
   AttackOptions attackNow() const {
     AttackOptions attack = options_.attack;
@@ -287,52 +297,51 @@ private:
     return attack;
   }
 
-  // Scores of all exits for clean and attacked images, one long batch: exits x halves x N rows.
-  Tensor scoresOf(const Batch& batch, const Tensor& attacked) {
-    std::vector<Tensor> halves;
-    if (usesClean_) halves.push_back(batch.images);
-    if (usesAttacked_) halves.push_back(attacked);
-    // Batch statistics are taken of clean and attacked images apart; without them one pass serves both.
-    if (halves.size() == 1 || !module_->hasBatchNormalization())
-      return torch::cat(
-          module_->forward(halves.size() == 1 ? halves[0] : torch::cat(halves), ForwardMode::training()));
-    const std::vector<Tensor> clean = module_->forward(halves[0], ForwardMode::training());
-    const std::vector<Tensor> robust = module_->forward(halves[1], ForwardMode::training());
-    std::vector<Tensor> all;
-    for (size_t k = 0; k < clean.size(); ++k) {
-      all.push_back(clean[k]);
-      all.push_back(robust[k]);
-    }
-    return torch::cat(all);
+  // What routed attacks follow: thresholds by which the exits take their shares of held-out images, or of
+  // images to train on where none are held out.
+  void estimateThresholds() {
+    torch::Generator unused = makeGenerator(device_, 0);
+    const ScoreTable table = collectScores(*module_, heldOut_ ? *heldOut_ : *images_, {}, options_.attack,
+                                           rule_, kValidationBatch, kThresholdImages, unused);
+    rule_.thresholds = givenShares(table, rule_, exitShares_);
+    std::vector<double> thresholds(rule_.thresholds.begin(), rule_.thresholds.end());
+    agreeOn(thresholds);
+    rule_.thresholds.assign(thresholds.begin(), thresholds.end());
+  }
+
+  std::vector<Tensor> gradientsOf(const Tensor& loss) const {
+    return torch::autograd::grad({loss}, module_->trainable(), {}, /*retain_graph=*/false,
+                                 /*create_graph=*/false, /*allow_unused=*/true);
   }
 
   void iterate(const TrainHooks& hooks) {
-    const Batch batch = images_->pick(order_->next());
+    if (defence_->followsRule() && iteration_ % options_.thresholdsEvery == 0) estimateThresholds();
+    Batch batch = images_->pick(order_->next());
+    if (augmentation_.any())
+      batch.images = augment(batch.images, augmentation_, RowGenerator(imageGenerator_, part_));
     const AutocastGuard autocast(device_.type(), options_.precision == "bf16");
-    Tensor attacked;
-    if (usesAttacked_)
-      attacked = attack(*module_, batch.images, batch.labels, attackNow(), form_,
-                        RowGenerator(attackGenerator_, part_));
-    const Tensor scores = scoresOf(batch, attacked);
-    const auto exits = static_cast<int64_t>(module_->exitCount());
-    const int64_t halves = lossWeights_.size(1);
-    const Tensor labels = batch.labels.repeat({exits * halves});
-    const Tensor losses =
-        torch::cross_entropy_loss(scores, labels, {}, at::Reduction::None, -100, options_.labelSmoothing);
-    Tensor loss = (losses.view({exits, halves, -1}).mean(2) * lossWeights_).sum();
-    std::vector<Tensor> gradients = torch::autograd::grad({loss}, module_->trainable(), {},
-                                                          /*retain_graph=*/false, /*create_graph=*/false,
-                                                          /*allow_unused=*/true);
+    const AttackedImages attacked =
+        defence_->attacked(batch, attackNow(), rule_, iteration_, RowGenerator(attackGenerator_, part_));
+    if (perturbation_) {
+      // The statistics of a net that never was are not kept.
+      const ForwardMode mode{/*batchStatistics=*/true, /*updateStatistics=*/false, /*dropout=*/true};
+      std::vector<Tensor> gradients = gradientsOf(defence_->lossOf(batch, attacked, mode).value);
+      if (group_ != nullptr) averageOverParts(*group_, gradients);
+      perturbation_->climb(gradients);
+    }
+    Defence::Loss loss = defence_->lossOf(batch, attacked, ForwardMode::training());
+    std::vector<Tensor> gradients = gradientsOf(loss.value);
+    if (perturbation_) perturbation_->undo();
+
     torch::NoGradGuard noGradient;
-    loss = loss.detach();
-    Tensor correct = scores.argmax(1).eq(labels).view({exits, halves, -1}).sum(2);
-    if (group_ != nullptr) shareStep(gradients, loss, correct, hooks.stopRequested && hooks.stopRequested());
+    loss.value = loss.value.detach();
+    if (group_ != nullptr) shareStep(gradients, loss, hooks.stopRequested && hooks.stopRequested());
     // A GPU would have to be waited for; there a report or a checkpoint finds out.
-    if (device_.is_cpu()) checkLoss(loss.item<float>());
+    if (device_.is_cpu()) checkLoss(loss.value.item<float>());
     sgd_->step(gradients, learningRateAt(options_, iteration_, iterations_));
     if (average_) average_->update(iteration_);
-    metrics_->loss.add_(loss);
-    metrics_->correct.add_(correct);
+    metrics_->loss.add_(loss.value);
+    metrics_->correct.add_(loss.correct);
     ++metrics_->iterations;
   }
 
@@ -365,9 +374,9 @@ private:
     const double images = static_cast<double>(metrics_->iterations * options_.batchSize);
     for (int64_t half = 0; half < correct.size(1); ++half)
       for (int64_t k = 0; k < correct.size(0); ++k)
-        (half == 0 && usesClean_ ? progress.cleanAccuracy : progress.robustAccuracy)
+        (half == 0 && defence_->usesClean() ? progress.cleanAccuracy : progress.robustAccuracy)
             .push_back(static_cast<double>(correct[k][half].item<int64_t>()) / images);
-    progress.epsilon = isDefended_ ? attackNow().epsilon : 0;
+    progress.epsilon = defence_->usesAttacked() ? attackNow().epsilon : 0;
     progress.learningRate = learningRateAt(options_, iteration_ - 1, iterations_);
     const double perIteration = secondsSince(started_) / static_cast<double>(iteration_ - startIteration_);
     progress.imagesPerSecond = static_cast<double>(options_.batchSize) / perIteration;
@@ -380,6 +389,16 @@ private:
     if (hooks.progress) hooks.progress(progress);
   }
 
+  // Of each exit when everybody leaves there.
+  std::vector<double> heldOutAccuracy(const std::optional<AttackForm>& form, int64_t images) {
+    torch::Generator generator = makeGenerator(device_, options_.seed);
+    const graph::ExitRule rule = graph::mainExitOnly(module_->exitCount());
+    return applyRule(collectScores(*module_, *heldOut_, form, validationAttack(options_), rule,
+                                   kValidationBatch, images, generator),
+                     rule)
+        .accuracyForced;
+  }
+
   // With the averaged weights when there are any, as they are what is kept in the end.
   void validate(const TrainHooks& hooks) {
     if (!heldOut_) return;
@@ -387,21 +406,11 @@ private:
     Validation result;
     result.iteration = iteration_;
     result.images = std::min(options_.validateImages, heldOut_->count());
-    AttackOptions attack = options_.attack;
-    attack.mode = AttackMode::eval;
-    torch::Generator generator = makeGenerator(device_, options_.seed);
-    graph::ExitRule everybodyToMain;
-    everybodyToMain.thresholds.assign(module_->exitCount() - 1, -std::numeric_limits<float>::infinity());
-    const auto accuracies = [&](const std::optional<AttackForm>& form) {
-      return applyRule(collectScores(*module_, *heldOut_, form, attack, kValidationBatch,
-                                     options_.validateImages, generator),
-                       everybodyToMain)
-          .accuracyForced;
-    };
-    result.clean = accuracies({});
-    result.attacked = accuracies(AttackForm{AttackForm::Kind::average, 0});
+    result.clean = heldOutAccuracy({}, options_.validateImages);
+    result.attacked = heldOutAccuracy(AttackForm{AttackForm::Kind::average, 0}, options_.validateImages);
     if (average_) average_->swap();
-    if (group_ != nullptr) agreeOn(result);
+    agreeOn(result.clean);
+    agreeOn(result.attacked);
     validation_ = toJson(result);
     if (isFirst()) metricsFile_.append({{"iteration", iteration_}, {"validation", validation_}});
     if (robustAccuracy(result) > bestRobust_) {
@@ -415,14 +424,66 @@ private:
     if (hooks.validation) hooks.validation(result);
   }
 
-  // Everybody looks at all held-out images; other machines round otherwise, so the first one's word counts.
-  void agreeOn(Validation& result) {
-    for (std::vector<double>* accuracies : {&result.clean, &result.attacked}) {
-      Tensor values = torch::tensor(*accuracies, torch::kFloat64);
-      if (!isFirst()) values.zero_();
-      group_->sum(values);
-      accuracies->assign(values.data_ptr<double>(), values.data_ptr<double>() + values.numel());
+  // The weights as they are trained: an average would show a collapse late.
+  void guard(const TrainHooks& hooks) {
+    if (!heldOut_ || !defence_->usesAttacked() || options_.collapseDrop == 0) return;
+    std::vector<double> accuracies = heldOutAccuracy(AttackForm{AttackForm::Kind::average, 0},
+                                                     std::min(options_.validateImages, kGuardImages));
+    agreeOn(accuracies);
+    const double robust =
+        std::accumulate(accuracies.begin(), accuracies.end(), 0.0) / static_cast<double>(accuracies.size());
+    if (!guard_->isCollapse(robust)) {
+      guard_->keep(robust);
+      if (isFirst()) save(folder_.good());
+      return;
     }
+    const double best = guard_->best(), bestValidation = bestRobust_;
+    const int64_t here = iteration_;
+    if (++rollbacks_ > kMostRollbacks)
+      throw Error(text("robust accuracy on held-out images fell from ", percent(best), " % to ",
+                       percent(robust), " % at iteration ", here, ", after ", kMostRollbacks,
+                       " attempts with longer attacks; start again with a lower --learning-rate, or more "
+                       "--attack-steps. The last good state is ",
+                       folder_.good()));
+    const int rollbacks = rollbacks_;
+    const AttackOptions attack = options_.attack;
+    restore(lastGood());
+    rollbacks_ = rollbacks;
+    bestRobust_ = bestValidation;  // best.onnx stays what it is
+    options_.attack.steps = 2 * attack.steps;
+    options_.attack.stepSize = attack.stepSize / 2;
+    if (isFirst()) {
+      metricsFile_.keepUpTo(iteration_);
+      metricsFile_.append({{"iteration", iteration_},
+                           {"rollback",
+                            {{"from", here},
+                             {"robust_before", best},
+                             {"robust", robust},
+                             {"attack_steps", options_.attack.steps}}}});
+    }
+    saveLast(hooks);
+    started_ = Clock::now();
+    startIteration_ = iteration_;
+    if (hooks.notice)
+      hooks.notice(text("robust accuracy on held-out images fell from ", percent(best), " % to ",
+                        percent(robust), " %: catastrophic overfitting. Back to iteration ", iteration_,
+                        "; attacks now take ", options_.attack.steps, " steps instead of ", attack.steps));
+  }
+
+  // The first process has the file; it tells the others what is in it.
+  Checkpoint lastGood() const {
+    if (group_ == nullptr) return loadCheckpoint(folder_.good());
+    const std::string bytes = isFirst() ? graph::readFile(folder_.good()) : "";
+    return parseCheckpoint(group_->share(text("good.", rollbacks_), bytes), folder_.good());
+  }
+
+  // Everybody looks at all held-out images; other machines round otherwise, so the first one's word counts.
+  void agreeOn(std::vector<double>& numbers) const {
+    if (group_ == nullptr) return;
+    Tensor values = torch::tensor(numbers, torch::kFloat64);
+    if (!isFirst()) values.zero_();
+    group_->sum(values);
+    numbers.assign(values.data_ptr<double>(), values.data_ptr<double>() + values.numel());
   }
 
   // The model with the weights as they would be kept now.
@@ -437,6 +498,7 @@ private:
                               {"seconds", std::round(secondsTrained())}};
     if (iteration_ < iterations_) results["iteration"] = iteration_;
     if (!validation_.is_null()) results["validation"] = validation_;
+    if (rollbacks_ > 0) results["rollbacks"] = rollbacks_;
     stateTraining(model, options_, source_, results);
     return model;
   }
@@ -453,13 +515,17 @@ private:
   uint32_t dataChecksum_ = 0;
   std::unique_ptr<DeviceImages> images_, heldOut_;
   std::shared_ptr<GraphModule> module_;
-  bool isDefended_ = false, usesClean_ = true, usesAttacked_ = false;
-  AttackForm form_;
-  Tensor lossWeights_;  // exits x halves
+  std::unique_ptr<Defence> defence_;
+  graph::ExitRule rule_;  // that routed attacks follow
+  std::vector<double> exitShares_;
+  AugmentOptions augmentation_;
+  std::unique_ptr<WeightPerturbation> perturbation_;
+  std::unique_ptr<CollapseGuard> guard_;
+  int rollbacks_ = 0;
   std::unique_ptr<Sgd> sgd_;
   std::unique_ptr<MovingAverage> average_;
   std::unique_ptr<BatchOrder> order_;
-  torch::Generator attackGenerator_;
+  torch::Generator attackGenerator_, imageGenerator_;
   std::unique_ptr<RunningMetrics> metrics_;
   nlohmann::json validation_;
   double bestRobust_ = -1;  // of the looks at held-out images so far
@@ -470,7 +536,9 @@ private:
 };
 
 onnx::ModelProto modelToStartFrom(const TrainOptions& options) {
-  if (!options.architecture.empty()) return zoo::build(options.architecture, options.seed);
+  if (!options.architecture.empty())
+    return zoo::build(options.architecture, options.seed,
+                      static_cast<int64_t>(dataSource(options.data).classNames.size()));
   onnx::ModelProto model = graph::loadModel(options.init);
   refuseEarlyExit(model, options.init);
   const auto metadata = namingTheModel(options.init, [&] { return graph::readMetadata(model); });

@@ -2,14 +2,15 @@
 // SPDX-FileCopyrightText: the rdi authors
 
 #include <iterator>
+#include <vector>
 
 #include "graph/zoo/architectures.hpp"
+#include "graph/zoo/lean_branch.hpp"
 #include "graph/zoo/network_builder.hpp"
 
 namespace rdi::zoo {
 namespace {
 
-constexpr int64_t kClasses = 10;
 constexpr int64_t kBranchExpansion = 6;
 
 ConvOptions convolution(int64_t outChannels, int64_t kernel = 1, int64_t stride = 1, int64_t groups = 1) {
@@ -51,7 +52,7 @@ std::string block(NetworkBuilder& net, const std::string& name, const std::strin
 }
 
 /// What a side exit computes before it pools and classifies.
-enum class Head { twoBlocks, oneBlock, none };
+enum class Head { twoBlocks, oneBlock, none, lean };
 
 struct ExitSpec {
   int layer;  // the exit hangs on the output of this layer of the backbone
@@ -62,9 +63,29 @@ constexpr ExitSpec kSixExits[] = {{2, Head::twoBlocks}, {5, Head::oneBlock}, {8,
 /// The paper puts exits after the 3rd and the 11th block and does not print their heads; these follow the
 /// same pattern as the six: two halving blocks at 32 x 32, none at 8 x 8.
 constexpr ExitSpec kTwoExits[] = {{4, Head::twoBlocks}, {12, Head::none}};
+/// A third, half and three quarters of the way.
+constexpr ExitSpec kLeanExits[] = {{8, Head::lean}, {12, Head::lean}, {15, Head::lean}};
 
-void sideExit(NetworkBuilder& net, int number, Head head, const std::string& src, int64_t channels) {
+std::vector<ExitSpec> specsOf(MobileNetExits exits) {
+  switch (exits) {
+    case MobileNetExits::six:
+      return {std::begin(kSixExits), std::end(kSixExits)};
+    case MobileNetExits::two:
+      return {std::begin(kTwoExits), std::end(kTwoExits)};
+    case MobileNetExits::lean:
+      break;
+  }
+  return {std::begin(kLeanExits), std::end(kLeanExits)};
+}
+
+void sideExit(NetworkBuilder& net, int number, Head head, const std::string& src, int64_t channels,
+              int64_t size) {
   const std::string branch = "branch_layer" + std::to_string(number);
+  if (head == Head::lean) {
+    const int64_t width = size > 4 ? 48 : 64;
+    addLeanBranch(net, branch, "exit" + std::to_string(number), src, size, width, net.classes());
+    return;
+  }
   int index = 0;
   const auto next = [&] { return branch + "." + std::to_string(index++); };
   std::string x = src;
@@ -79,18 +100,18 @@ void sideExit(NetworkBuilder& net, int number, Head head, const std::string& src
   }
   x = net.globalAveragePool(next(), x);
   x = net.flatten(next(), x);
-  net.addExit("exit" + std::to_string(number), net.linear(next(), x, kClasses));
+  net.addExit("exit" + std::to_string(number), net.linear(next(), x, net.classes()));
 }
 
 }  // namespace
 
-onnx::ModelProto mobileNetV2(const std::string& name, MobileNetExits exits, uint64_t seed) {
-  const ExitSpec* exit = exits == MobileNetExits::six ? std::begin(kSixExits) : std::begin(kTwoExits);
-  const ExitSpec* const lastExit = exits == MobileNetExits::six ? std::end(kSixExits) : std::end(kTwoExits);
+onnx::ModelProto mobileNetV2(const std::string& name, MobileNetExits exits, uint64_t seed, int64_t classes) {
+  const std::vector<ExitSpec> specs = specsOf(exits);
+  auto exit = specs.begin();
   int exitNumber = 0;
 
-  NetworkBuilder net(name, {3, 32, 32}, seed);
-  int64_t channels = 32;
+  NetworkBuilder net(name, {3, 32, 32}, seed, classes);
+  int64_t channels = 32, size = 32;
   std::string x = net.conv("layer1", net.input(), convolution(channels, 3));
   x = net.relu("relu1", net.batchNorm("bn1", x));
   int layer = 1;
@@ -100,13 +121,15 @@ onnx::ModelProto mobileNetV2(const std::string& name, MobileNetExits exits, uint
       x = block(net, "layer" + std::to_string(layer), x, channels, stage.channels, stage.expansion,
                 i == 0 ? stage.stride : 1);
       channels = stage.channels;
-      if (exit != lastExit && exit->layer == layer) sideExit(net, ++exitNumber, (exit++)->head, x, channels);
+      if (i == 0) size /= stage.stride;
+      if (exit != specs.end() && exit->layer == layer)
+        sideExit(net, ++exitNumber, (exit++)->head, x, channels, size);
     }
   }
   x = net.conv("layer19", x, convolution(1280));
   x = net.relu("relu2", net.batchNorm("bn2", x));
   x = net.flatten("flatten", net.globalAveragePool("avg_pool", x));
-  net.addExit("main", net.linear("linear", x, kClasses));
+  net.addExit("main", net.linear("linear", x, net.classes()));
   return net.finish();
 }
 

@@ -1,15 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: the rdi authors
 
+#include <algorithm>
+#include <iterator>
+
 #include "graph/zoo/architectures.hpp"
+#include "graph/zoo/lean_branch.hpp"
 #include "graph/zoo/network_builder.hpp"
 
 namespace rdi::zoo {
 namespace {
 
-constexpr int64_t kClasses = 10;
 constexpr int kBlocksPerGroup = 6;
 constexpr int kFirstExitBlock = 1, kSecondExitBlock = 4;  // 0-based, in every group
+
+/// Where lean exits hang: half, two thirds and five sixths of the way, where features are worth classifying.
+struct LeanExit {
+  int group, block;  // 0-based
+};
+constexpr LeanExit kLeanExits[] = {{1, 2}, {1, 5}, {2, 2}};
+constexpr int64_t kLeanWidth = 48;
 
 ConvOptions convolution(int64_t outChannels, int64_t kernel, int64_t stride = 1) {
   ConvOptions options;
@@ -39,7 +49,7 @@ void classify(NetworkBuilder& net, const std::string& branch, int first, const s
               const std::string& exit) {
   const auto layer = [&](int index) { return branch + "." + std::to_string(first + index); };
   const std::string x = net.flatten(layer(1), net.globalAveragePool(layer(0), src));
-  net.addExit(exit, net.linear(layer(2), x, kClasses));
+  net.addExit(exit, net.linear(layer(2), x, net.classes()));
 }
 
 /// Side exits of group 0, 1 and 2: the later, the simpler.
@@ -64,8 +74,8 @@ void sideExit(NetworkBuilder& net, int group, int number, const std::string& src
 
 }  // namespace
 
-onnx::ModelProto resNet38(const std::string& name, uint64_t seed) {
-  NetworkBuilder net(name, {3, 32, 32}, seed);
+onnx::ModelProto resNet38(const std::string& name, ResNetExits exits, uint64_t seed, int64_t classes) {
+  NetworkBuilder net(name, {3, 32, 32}, seed, classes);
   std::string x = net.batchNorm("bn1", net.conv("conv1", net.input(), convolution(16, 3)));
   x = net.relu("relu", x);
   int exitNumber = 0;
@@ -74,11 +84,18 @@ onnx::ModelProto resNet38(const std::string& name, uint64_t seed) {
       const int64_t stride = group > 0 && block == 0 ? 2 : 1;
       const std::string layer = "group" + std::to_string(group) + "_layer" + std::to_string(block);
       x = basicBlock(net, layer, x, int64_t{16} << group, stride);
-      if (block == kFirstExitBlock || block == kSecondExitBlock) sideExit(net, group, ++exitNumber, x);
+      const auto isHere = [&](const LeanExit& exit) { return exit.group == group && exit.block == block; };
+      if (exits == ResNetExits::six) {
+        if (block == kFirstExitBlock || block == kSecondExitBlock) sideExit(net, group, ++exitNumber, x);
+      } else if (std::any_of(std::begin(kLeanExits), std::end(kLeanExits), isHere)) {
+        const std::string number = std::to_string(++exitNumber);
+        addLeanBranch(net, "branch_layer" + number, "exit" + number, x, 32 >> group, kLeanWidth,
+                      net.classes());
+      }
     }
   }
   x = net.flatten("flatten", net.globalAveragePool("avgpool", x));
-  net.addExit("main", net.linear("fc", x, kClasses));
+  net.addExit("main", net.linear("fc", x, net.classes()));
   return net.finish();
 }
 

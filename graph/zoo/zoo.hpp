@@ -12,12 +12,14 @@
 namespace rdi::zoo {
 
 /// Names that build() knows: rdi-smallcnn, rdi-resnet38, rdi-mobilenetv2 (six exits), rdi-mobilenetv2-k2 (the
-/// paper's two), resnet20 (one exit).
+/// paper's two), rdi-resnet38-lean and rdi-mobilenetv2-lean (three exits that cost at most 2 % of the
+/// backbone), resnet20 (one exit).
 std::vector<std::string> architectures();
 
 /// A multi-exit ONNX model (opset 11, outputs exit1 .. exitK, main: logits) with freshly initialised weights;
-/// the same seed gives the same bytes. Throws rdi::Error with the known names for an unknown architecture.
-onnx::ModelProto build(const std::string& architecture, uint64_t seed = 1);
+/// the same seed gives the same bytes. `classes`, 2 or more, is how many it tells apart. Throws rdi::Error
+/// with the known names for an unknown architecture.
+onnx::ModelProto build(const std::string& architecture, uint64_t seed = 1, int64_t classes = 10);
 
 /// Names of tensors that checkpoints of the authors' code hold and no layer of theirs uses; build() leaves
 /// them out.
