@@ -92,10 +92,10 @@ TEST_F(SeveralProcesses, TrainTheModelThatOneProcessTrains) {
         ASSERT_EQ(result.exitCode, 0) << result.err;
       const std::vector<double> found = losses(several);
       ASSERT_EQ(found.size(), expected.size());
-      // Sums in another order differ in the last digits, and a sign that flips there moves a pixel.
-      for (size_t i = 0; i < found.size(); ++i)
-        EXPECT_NEAR(found[i], expected[i], 2e-3) << "iteration " << i + 1;
+      // Sums in another order differ in the last digits; later on a sign that flips there moves a pixel.
       for (size_t i = 0; i < 5; ++i) EXPECT_NEAR(found[i], expected[i], 1e-5) << "iteration " << i + 1;
+      for (size_t i = 5; i < found.size(); ++i)
+        EXPECT_NEAR(found[i], expected[i], 0.005 * expected[i]) << "iteration " << i + 1;
     }
   }
 }
