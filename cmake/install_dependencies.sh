@@ -35,6 +35,8 @@ packages=(
 if [ "$trainer" = yes ]; then
   # Without the pthread OpenBLAS libtorch falls back to the reference BLAS, which is ten times slower.
   packages+=(libtorch-dev libopenblas0-pthread)
+  # Lets several machines train one model.
+  packages+=(libgloo-dev)
   # Draws the plots of reports. Its packages exclude each other, so any one that is there will do.
   command -v gnuplot >/dev/null || packages+=(gnuplot-nox)
 fi

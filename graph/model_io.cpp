@@ -232,6 +232,13 @@ void writeFileAtomically(const std::string& path, const std::string& bytes) {
   }
   if (::close(file) != 0) fail("written");
   if (std::rename(temporary.c_str(), path.c_str()) != 0) fail("replaced");
+  // The new name reaches the disk with its folder. A file system that cannot do that has its own ways.
+  const size_t slash = path.rfind('/');
+  const std::string folder = slash == std::string::npos ? "." : path.substr(0, slash + 1);
+  const int directory = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (directory < 0) return;
+  ::fsync(directory);
+  ::close(directory);
 }
 
 void saveModel(const onnx::ModelProto& model, const std::string& path) {

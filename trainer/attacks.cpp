@@ -44,7 +44,7 @@ void offer(GraphModule& module, const Tensor& rows, const Tensor& moved, const A
 // One run from one start. With Keep::best every iterate is offered to `kept` and images that are done are
 // left out; else the last iterates are returned.
 Tensor climb(GraphModule& module, const Tensor& images, const Aim& all, const AttackOptions& options,
-             const Goal& goal, torch::Generator& generator, Kept& kept) {
+             const Goal& goal, const RowGenerator& generator, Kept& kept) {
   const ForwardMode mode = forwardMode(options.mode);
   const bool isJudged = options.keep == Keep::best;
   const ExitSet exits = exitsFor(goal, isJudged);
@@ -90,7 +90,7 @@ Tensor climb(GraphModule& module, const Tensor& images, const Aim& all, const At
 }  // namespace
 
 Tensor perturb(GraphModule& module, const Tensor& images, const Aim& aim, const AttackOptions& options,
-               const Goal& goal, torch::Generator& generator) {
+               const Goal& goal, const RowGenerator& generator) {
   const FrozenParameters frozen(module);
   Kept kept(images);
   for (int restart = 0; restart < options.restarts; ++restart) {
@@ -102,7 +102,7 @@ Tensor perturb(GraphModule& module, const Tensor& images, const Aim& aim, const 
       aimNow.other = wrongClass(mean, aim.labels, restart % (mean.size(1) - 1));
     }
     if (options.stepRule == StepRule::square) {
-      square(module, images, aimNow, options, goal, generator, kept);
+      square(module, images, aimNow, options, goal, generator.generator(), kept);
       continue;
     }
     const Tensor last = climb(module, images, aimNow, options, goal, generator, kept);
@@ -116,7 +116,7 @@ Tensor perturb(GraphModule& module, const Tensor& images, const Aim& aim, const 
 
 Tensor attackUnderRule(GraphModule& module, const Tensor& images, const Tensor& labels,
                        const AttackOptions& options, const AttackForm& form, const graph::ExitRule& rule,
-                       torch::Generator& generator, const std::vector<Tensor>& singles) {
+                       const RowGenerator& generator, const std::vector<Tensor>& singles) {
   const size_t exits = module.exitCount();
   if (form.isSlowdown() && exits < 2)
     throw Error("a slowdown attack needs early exits to close, the model has none");
@@ -128,9 +128,9 @@ Tensor attackUnderRule(GraphModule& module, const Tensor& images, const Tensor& 
   }
   const auto run = [&](const AttackForm& now) {
     Aim aimNow = aim;
-    if (now.kind == Kind::own)
-      aimNow.exit = torch::empty_like(labels).random_(0, static_cast<int64_t>(exits), generator);
-    return perturb(module, images, aimNow, options, goalOf(now, options, rule, exits, generator), generator);
+    if (now.kind == Kind::own) aimNow.exit = generator.integers(labels, static_cast<int64_t>(exits));
+    return perturb(module, images, aimNow, options, goalOf(now, options, rule, exits, generator.generator()),
+                   generator);
   };
   if (form.kind != Kind::maxAverage) return run(form);
   const Goal sum = sumUnderRule(options, rule);

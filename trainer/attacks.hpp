@@ -11,6 +11,7 @@
 #include "trainer/attack_options.hpp"
 #include "trainer/exit_loss.hpp"
 #include "trainer/graph_module.hpp"
+#include "trainer/row_generator.hpp"
 
 namespace rdi::train {
 
@@ -18,13 +19,13 @@ namespace rdi::train {
 /// queries. The result lies in [0,1] and, with options.project, in the ball; parameters and their gradients
 /// are untouched.
 torch::Tensor perturb(GraphModule& module, const torch::Tensor& images, const Aim& aim,
-                      const AttackOptions& options, const Goal& goal, torch::Generator& generator);
+                      const AttackOptions& options, const Goal& goal, const RowGenerator& generator);
 
 /// The attack of this form, by somebody who knows everything about the net and its rule. `singles`, one
 /// result an exit of the single attacks with these options, saves max-average computing its own.
 torch::Tensor attackUnderRule(GraphModule& module, const torch::Tensor& images, const torch::Tensor& labels,
                               const AttackOptions& options, const AttackForm& form,
-                              const graph::ExitRule& rule, torch::Generator& generator,
+                              const graph::ExitRule& rule, const RowGenerator& generator,
                               const std::vector<torch::Tensor>& singles = {});
 
 }  // namespace rdi::train

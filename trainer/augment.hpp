@@ -5,6 +5,8 @@
 
 #include <torch/torch.h>
 
+#include "trainer/row_generator.hpp"
+
 namespace rdi::train {
 
 /// How training images are varied; each image anew every time it is drawn.
@@ -17,6 +19,6 @@ struct AugmentOptions {
 
 /// `images` (N x C x H x W) varied; same type and shape.
 torch::Tensor augment(const torch::Tensor& images, const AugmentOptions& options,
-                      torch::Generator& generator);
+                      const RowGenerator& generator);
 
 }  // namespace rdi::train

@@ -22,17 +22,16 @@ Ball::Ball(const Tensor& images, const AttackOptions& options) : images_(images)
   high_ = torch::clamp_max(images + options.epsilon, 1);
 }
 
-Tensor Ball::start(torch::Generator& generator) const {
+Tensor Ball::start(const RowGenerator& generator) const {
   const double radius = options_.epsilon * options_.startScale;
   Tensor moved;
   if (options_.norm == Norm::linf) {
-    moved = torch::empty_like(images_).uniform_(-radius, radius, generator).add_(images_);
+    moved = generator.uniform(images_, -radius, radius).add_(images_);
   } else {
     // Uniform in the ball: a random direction, and a length that is often near the radius.
-    const Tensor random = torch::empty_like(images_).normal_(0, 1, generator);
+    const Tensor random = generator.normal(images_);
     const auto dimensions = static_cast<double>(images_[0].numel());
-    const Tensor share = torch::empty({images_.size(0), 1, 1, 1}, images_.options())
-                             .uniform_(0, 1, generator)
+    const Tensor share = generator.uniform(torch::empty({images_.size(0), 1, 1, 1}, images_.options()), 0, 1)
                              .pow_(1 / dimensions);
     moved = images_ + random / lengthOf(random).clamp_min_(1e-12) * share * radius;
   }

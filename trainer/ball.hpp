@@ -6,6 +6,7 @@
 #include <torch/torch.h>
 
 #include "trainer/attack_options.hpp"
+#include "trainer/row_generator.hpp"
 
 namespace rdi::train {
 
@@ -16,7 +17,7 @@ public:
   Ball(const torch::Tensor& images, const AttackOptions& options);
 
   /// A random point of startScale times the ball, in [0,1]; N-FGSM's start may lie outside the ball.
-  torch::Tensor start(torch::Generator& generator) const;
+  torch::Tensor start(const RowGenerator& generator) const;
 
   /// The nearest point of the ball and of [0,1], in place.
   void project(torch::Tensor& moved) const;

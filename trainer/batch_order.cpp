@@ -10,11 +10,13 @@ namespace rdi::train {
 
 using torch::Tensor;
 
-BatchOrder::BatchOrder(int64_t imageCount, int64_t batchSize, const torch::Device& device, uint64_t seed)
+BatchOrder::BatchOrder(int64_t imageCount, int64_t batchSize, const torch::Device& device, uint64_t seed,
+                       const BatchPart& part)
     : imageCount_(imageCount),
       batchSize_(batchSize),
       device_(device),
-      generator_(makeGenerator(device, seed)) {}
+      generator_(makeGenerator(device, seed)),
+      part_(part) {}
 
 Tensor BatchOrder::next() {
   if (!order_.defined() || position_ + batchSize_ > imageCount_) {
@@ -22,7 +24,7 @@ Tensor BatchOrder::next() {
     position_ = 0;
   }
   position_ += batchSize_;
-  return order_.narrow(0, position_ - batchSize_, batchSize_);
+  return part_.of(order_.narrow(0, position_ - batchSize_, batchSize_));
 }
 
 void BatchOrder::save(Checkpoint& checkpoint) const {

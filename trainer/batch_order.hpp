@@ -8,15 +8,18 @@
 #include <cstdint>
 
 #include "trainer/checkpoint.hpp"
+#include "trainer/row_generator.hpp"
 
 namespace rdi::train {
 
 /// Draws batches of images without replacement; a new order when what is left does not fill a batch.
 class BatchOrder {
 public:
-  BatchOrder(int64_t imageCount, int64_t batchSize, const torch::Device& device, uint64_t seed);
+  /// `part`: this process's of each batch; the others draw the same order.
+  BatchOrder(int64_t imageCount, int64_t batchSize, const torch::Device& device, uint64_t seed,
+             const BatchPart& part = {});
 
-  /// Indices of the next batch's images, int64, on the device.
+  /// Indices of this process's images of the next batch, int64, on the device.
   torch::Tensor next();
 
   void save(Checkpoint& checkpoint) const;
@@ -28,6 +31,7 @@ private:
   torch::Device device_;
   torch::Generator generator_;
   torch::Tensor order_;
+  BatchPart part_;
 };
 
 }  // namespace rdi::train

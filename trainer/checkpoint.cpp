@@ -14,6 +14,7 @@
 #include <zlib.h>
 
 #include <cstring>
+#include <filesystem>
 
 #include "graph/error.hpp"
 #include "graph/model_io.hpp"
@@ -63,7 +64,7 @@ const torch::Tensor& Checkpoint::tensor(const std::string& name) const {
   throw Error(text("the checkpoint holds no tensor \"", name, "\""));
 }
 
-void saveCheckpoint(const Checkpoint& checkpoint, const std::string& path) {
+std::string serialize(const Checkpoint& checkpoint) {
   nlohmann::json list = nlohmann::json::array();
   std::string data;
   for (const auto& [name, tensor] : checkpoint.tensors) {
@@ -81,11 +82,10 @@ void saveCheckpoint(const Checkpoint& checkpoint, const std::string& path) {
   std::string bytes(kMagic, kMagicSize);
   append(bytes, static_cast<uint64_t>(body.size()));
   append(bytes, checksum(body.data(), body.size()));
-  graph::writeFileAtomically(path, bytes + body);
+  return bytes + body;
 }
 
-Checkpoint loadCheckpoint(const std::string& path) {
-  const std::string bytes = graph::readFile(path);
+Checkpoint parseCheckpoint(const std::string& bytes, const std::string& path) {
   const std::string advice = "; it cannot be resumed from, start the training again in another folder";
   if (bytes.size() < kHeaderSize || std::memcmp(bytes.data(), kMagic, kMagicSize) != 0)
     throw Error(text(path, ": found ", bytes.size(),
@@ -132,5 +132,20 @@ Checkpoint loadCheckpoint(const std::string& path) {
     throw Error(text(path, ": damaged checkpoint: ", error.what(), advice));
   }
 }
+
+void saveCheckpoint(const Checkpoint& checkpoint, const std::string& path) {
+  const std::string bytes = serialize(checkpoint);
+  // Two files of this size lie side by side while the new one is written. Better said before than half-way.
+  std::error_code unknown;
+  const auto folder = std::filesystem::absolute(path).parent_path();
+  const std::filesystem::space_info space = std::filesystem::space(folder, unknown);
+  if (!unknown && space.available < bytes.size())
+    throw Error(text(path, ": a checkpoint takes ", bytes.size() / 1024 + 1, " KiB, found ",
+                     space.available / 1024,
+                     " KiB free on the disk; what lay there before is untouched. Make room and go on"));
+  graph::writeFileAtomically(path, bytes);
+}
+
+Checkpoint loadCheckpoint(const std::string& path) { return parseCheckpoint(graph::readFile(path), path); }
 
 }  // namespace rdi::train

@@ -23,10 +23,17 @@ struct Checkpoint {
   const torch::Tensor& tensor(const std::string& name) const;
 };
 
+/// As the bytes of its file.
+std::string serialize(const Checkpoint& checkpoint);
+
+/// Back from them; `name` goes before errors. Throws rdi::Error when they are cut short, altered or of
+/// another version.
+Checkpoint parseCheckpoint(const std::string& bytes, const std::string& name);
+
 /// Writes atomically: after a crash the file is either the old one or the new one, whole.
 void saveCheckpoint(const Checkpoint& checkpoint, const std::string& path);
 
-/// Throws rdi::Error naming the file when it is missing, cut short, altered or of another version.
+/// Throws rdi::Error as parseCheckpoint, and when the file is missing.
 Checkpoint loadCheckpoint(const std::string& path);
 
 }  // namespace rdi::train

@@ -3,6 +3,8 @@
 
 #include "trainer/data.hpp"
 
+#include <zlib.h>
+
 #include <algorithm>
 #include <filesystem>
 #include <numeric>
@@ -117,6 +119,11 @@ ImageSet heldOutPart(const ImageSet& images, int64_t heldOut, uint64_t seed) {
   std::vector<int64_t> places = drawnOrder(images.count, seed);
   places.resize(static_cast<size_t>(heldOut));
   return images.select(places);
+}
+
+uint32_t checksumOf(const ImageSet& images) {
+  const uLong pixels = crc32_z(0, images.pixels.data(), images.pixels.size());
+  return static_cast<uint32_t>(crc32_z(pixels, images.labels.data(), images.labels.size()));
 }
 
 }  // namespace rdi::train

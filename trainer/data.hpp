@@ -24,6 +24,9 @@ struct ImageSet {
   ImageSet select(const std::vector<int64_t>& places) const;
 };
 
+/// CRC-32 of pixels and labels: the same data has the same.
+uint32_t checksumOf(const ImageSet& images);
+
 enum class Split { train, test };
 
 /// Told how many of how many pictures are read.

@@ -11,6 +11,7 @@
 #include "trainer/attack_options.hpp"
 #include "trainer/device_images.hpp"
 #include "trainer/graph_module.hpp"
+#include "trainer/row_generator.hpp"
 #include "trainer/train_options.hpp"
 
 namespace rdi::train {
@@ -36,7 +37,10 @@ public:
   /// Attacked versions of a batch under the rule in force. What form is drawn depends on the seed and the
   /// iteration alone.
   AttackedImages attacked(const Batch& batch, const AttackOptions& attack, const graph::ExitRule& rule,
-                          int64_t iteration, torch::Generator& generator) const;
+                          int64_t iteration, const RowGenerator& generator) const;
+
+  /// The loss of a net that gives each of so many classes the same probability.
+  double lossOfGuessing(size_t classCount) const;
 
   struct Loss {
     torch::Tensor value;    // a number, with gradient

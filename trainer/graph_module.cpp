@@ -173,10 +173,13 @@ std::vector<torch::Tensor> GraphModule::forward(const torch::Tensor& images, con
   slots[static_cast<size_t>(input_)] =
       options_.channelsLast ? images.contiguous(torch::MemoryFormat::ChannelsLast) : images;
   const ForwardMode frozen = ForwardMode::evaluation();
+  ForwardMode shared = mode;
+  shared.group = group_;
+  shared.part = part_;
   for (const Step& step : steps_) {
     if ((step.exits & exits) != 0)
       slots[static_cast<size_t>(step.output)] =
-          step.operation(Operands(slots, step.operands), step.frozen ? frozen : mode);
+          step.operation(Operands(slots, step.operands), step.frozen ? frozen : shared);
     for (int slot : step.dead) slots[static_cast<size_t>(slot)].reset();
   }
   std::vector<torch::Tensor> scores(outputs_.size());
@@ -191,6 +194,11 @@ std::vector<torch::Tensor> GraphModule::forward(const torch::Tensor& images, con
 
 std::vector<torch::Tensor> GraphModule::forward(const torch::Tensor& images) {
   return forward(images, is_training() ? ForwardMode::training() : ForwardMode::evaluation());
+}
+
+void GraphModule::shareBatches(WorkerGroup& group, const BatchPart& part) {
+  group_ = &group;
+  part_ = part;
 }
 
 std::vector<torch::Tensor> GraphModule::trainable() const {

@@ -49,6 +49,10 @@ public:
   /// The same with the behaviour that train() and eval() set.
   std::vector<torch::Tensor> forward(const torch::Tensor& images);
 
+  /// From now on what is fed in training is this part of a batch that the processes of `group`, which
+  /// outlives this, share: statistics and dropout are those of the whole. Everybody must run the same passes.
+  void shareBatches(WorkerGroup& group, const BatchPart& part);
+
   size_t exitCount() const { return outputs_.size(); }
   /// Whether batch statistics make a difference: frozen ones do not.
   bool hasBatchNormalization() const { return hasBatchNormalization_; }
@@ -79,6 +83,8 @@ private:
   int input_ = 0;
   std::vector<int> outputs_;
   bool hasBatchNormalization_ = false;
+  WorkerGroup* group_ = nullptr;
+  BatchPart part_;
 };
 
 /// While it lives, no parameter asks for a gradient: an attack costs nothing but the gradient of its images.

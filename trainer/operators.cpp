@@ -9,6 +9,7 @@
 
 #include "graph/attributes.hpp"
 #include "graph/error.hpp"
+#include "trainer/shared_batch_norm.hpp"
 
 namespace rdi::train {
 namespace {
@@ -219,6 +220,9 @@ CompiledNode compileBatchNormalization(const Node& node) {
   compiled.statistics = {node.proto.input(3), node.proto.input(4)};
   compiled.operation = [=](const Operands& in, const ForwardMode& mode) {
     const bool keep = !mode.batchStatistics || mode.updateStatistics;
+    if (mode.batchStatistics && mode.group != nullptr)
+      return sharedBatchNorm(in[0], in[1], in[2], keep ? in[3] : Tensor(), keep ? in[4] : Tensor(), momentum,
+                             epsilon, *mode.group);
     return torch::batch_norm(in[0], in[1], in[2], keep ? in[3] : Tensor(), keep ? in[4] : Tensor(),
                              mode.batchStatistics, momentum, epsilon, /*cudnn_enabled=*/true);
   };
@@ -232,7 +236,10 @@ CompiledNode compileDropout(const Node& node) {
   if (!(ratio >= 0 && ratio < 1)) node.fail(text("found ratio ", ratio, ", expected 0 <= ratio < 1"));
   compiled.operands = {node.proto.input(0)};
   compiled.operation = [ratio](const Operands& in, const ForwardMode& mode) {
-    return mode.dropout && ratio > 0 ? torch::dropout(in[0], ratio, /*train=*/true) : in[0];
+    if (!mode.dropout || ratio == 0) return in[0];
+    if (mode.group == nullptr) return torch::dropout(in[0], ratio, /*train=*/true);
+    const RowGenerator generator(at::globalContext().defaultGenerator(in[0].device()), mode.part);
+    return in[0] * generator.bernoulli(in[0].detach(), 1 - ratio).div_(1 - ratio);
   };
   return compiled;
 }

@@ -12,6 +12,9 @@
 #include <string>
 #include <vector>
 
+#include "trainer/row_generator.hpp"
+#include "trainer/worker_group.hpp"
+
 namespace rdi::train {
 
 /// How the operators that know training behave in one forward pass.
@@ -19,6 +22,10 @@ struct ForwardMode {
   bool batchStatistics = false;   // BatchNormalization: of the batch; else the running ones
   bool updateStatistics = false;  // BatchNormalization: move the running ones (with batchStatistics)
   bool dropout = false;           // Dropout drops
+
+  // Where several processes share a batch: statistics are those of the whole, and dropout is drawn for it.
+  WorkerGroup* group = nullptr;
+  BatchPart part = {};
 
   static ForwardMode training() { return {true, true, true}; }
   static ForwardMode evaluation() { return {}; }

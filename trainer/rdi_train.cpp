@@ -1,16 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: the rdi authors
 
+#include <chrono>
 #include <cstdio>
-#include <optional>
+#include <cstdlib>
+#include <memory>
+#include <sstream>
 #include <string>
 
 #include "graph/error.hpp"
 #include "trainer/command_line.hpp"
 #include "trainer/data.hpp"
 #include "trainer/number_format.hpp"
+#include "trainer/program_version.hpp"
 #include "trainer/progress_line.hpp"
+#include "trainer/run_folder.hpp"
 #include "trainer/training.hpp"
+#include "trainer/training_curves.hpp"
+#include "trainer/worker_group.hpp"
 
 namespace {
 
@@ -21,13 +28,15 @@ struct Arguments {
   TrainOptions options;
   std::string output, resume;
   std::string attackMode = "eval";
+  int workerPatience = 40;
 };
 
 void declare(CLI::App& app, Arguments& a) {
   TrainOptions& o = a.options;
   app.set_config("--config", "", "Recipe: an ini file with any of these options");
-  app.add_option("-o,--output", a.output, "Run folder to create");
-  app.add_option("--resume", a.resume, "Go on with the training in this run folder");
+  // Not part of a recipe.
+  app.add_option("-o,--output", a.output, "Run folder to create")->configurable(false);
+  app.add_option("--resume", a.resume, "Go on with the training in this run folder")->configurable(false);
   app.add_option("--arch", o.architecture, "Architecture of the zoo, e.g. rdi-smallcnn");
   app.add_option("--init", o.init, "Multi-exit ONNX file to start from");
   app.add_flag("--freeze-backbone", o.freezeBackbone,
@@ -96,6 +105,12 @@ void declare(CLI::App& app, Arguments& a) {
   app.add_option("--seed", o.seed, "Seed of everything random")->capture_default_str();
   app.add_option("--threads", o.threads, "CPU threads; 0 = all cores")->capture_default_str();
   app.add_option("--device", o.device, "cpu, cuda or cuda:N")->capture_default_str();
+  app.add_option(
+         "--worker-timeout", a.workerPatience,
+         "Where several processes train together (WORLD_SIZE): seconds after which one that is not heard "
+         "of is given up")
+      ->check(CLI::Range(1, 3600))
+      ->capture_default_str();
   app.add_option("--precision", o.precision, "float32 or bf16 (autocast)")->capture_default_str();
   app.add_flag("--channels-last", o.channelsLast, "Keep features as NHWC");
   app.add_option("--log-every", o.logEvery, "Iterations a line of metrics.jsonl")->capture_default_str();
@@ -115,6 +130,18 @@ void declare(CLI::App& app, Arguments& a) {
       ->capture_default_str();
 }
 
+// Everything as it is now, the defaults too: another version may have others.
+std::string recipeOf(const CLI::App& app, const std::string& command) {
+  std::istringstream options(app.config_to_str(/*default_also=*/true));
+  std::string recipe = "; " + command + '\n';
+  const std::string nothing = "=\"\"";  // an option that was not given and has no default
+  for (std::string line; std::getline(options, line);)
+    if (line.size() < nothing.size() ||
+        line.compare(line.size() - nothing.size(), nothing.size(), nothing) != 0)
+      recipe += line + '\n';
+  return recipe;
+}
+
 std::string joined(const std::vector<double>& shares) {
   std::string result;
   for (double share : shares) result += (result.empty() ? "" : " ") + percent(share);
@@ -131,36 +158,84 @@ std::string describe(const TrainProgress& p) {
   return line + numbers + clockTime(p.secondsLeft) + " left";
 }
 
-int train(const CLI::App& app, Arguments& a) {
+// Curves of the run so far, not too often. What goes wrong here must not end a training.
+class Curves {
+public:
+  Curves(const std::string& folder, ProgressLine& line) : folder_(folder), line_(line) {}
+
+  void draw(bool now) {
+    if (failed_ || (!now && Clock::now() - last_ < kBetween)) return;
+    try {
+      drawTrainingCurves(folder_);
+    } catch (const rdi::Error& error) {
+      failed_ = true;
+      line_.finish();
+      std::fprintf(stderr, "rdi-train: no curves are drawn: %s\n", error.what());
+    }
+    last_ = Clock::now();
+  }
+
+private:
+  using Clock = std::chrono::steady_clock;
+  static constexpr std::chrono::seconds kBetween{60};
+
+  RunFolder folder_;
+  ProgressLine& line_;
+  bool failed_ = false;
+  Clock::time_point last_ = Clock::now();
+};
+
+int train(const CLI::App& app, Arguments& a, const std::string& command) {
   ProgressLine line;
+  const std::string folder = a.resume.empty() ? a.output : a.resume;
+  Curves curves(folder, line);
+  RunOrigin origin;
+  origin.version = programVersion();
+  origin.revision = programRevision();
+  origin.command = command;
+  origin.recipe = recipeOf(app, command);
   TrainHooks hooks;
   hooks.progress = [&](const TrainProgress& progress) {
     line.show(describe(progress), progress.iteration == progress.iterations);
   };
   hooks.validation = [&](const Validation& v) {
     line.finish();
-    std::fprintf(stderr, "held out (%ld images), accuracy of each exit in %%: clean %s, attacked %s\n",
-                 static_cast<long>(v.images), joined(v.clean).c_str(), joined(v.attacked).c_str());
+    std::fprintf(stderr, "held out (%ld images), accuracy of each exit in %%: clean %s, attacked %s%s\n",
+                 static_cast<long>(v.images), joined(v.clean).c_str(), joined(v.attacked).c_str(),
+                 v.isBest ? "; the best so far" : "");
   };
   hooks.notice = [&](const std::string& notice) {
     line.finish();
     std::fprintf(stderr, "rdi-train: %s\n", notice.c_str());
   };
+  hooks.saved = [&] { curves.draw(false); };
   hooks.stopRequested = stopRequested;
   hooks.loading = loadingOn(line);
   catchStopSignals();
 
   TrainOutcome outcome;
-  const std::string folder = a.resume.empty() ? a.output : a.resume;
-  if (a.resume.empty()) {
-    a.options.attack.mode = attackModeFromName(a.attackMode);
-    outcome = startTraining(a.options, a.output, hooks);
-  } else {
-    const bool hasThreads = app.count("--threads") > 0;
-    outcome =
-        resumeTraining(a.resume, hasThreads ? std::optional<int>(a.options.threads) : std::nullopt, hooks);
+  MachineOptions machine;
+  if (app.count("--threads") > 0) machine.threads = a.options.threads;
+  if (app.count("--device") > 0) machine.device = a.options.device;
+  if (app.count("--data") > 0) machine.data = a.options.data;
+  const WorkerPlace place = workerPlace(std::getenv);
+  std::unique_ptr<WorkerGroup> group;
+  if (place.size > 1) {
+    std::fprintf(stderr, "rdi-train: rank %d of %d meets the others at %s:%d\n", place.rank, place.size,
+                 place.address.c_str(), place.port);
+    group = joinWorkers(place, std::chrono::seconds(a.workerPatience));
   }
+  if (place.rank > 0) {
+    outcome = joinTraining(*group, machine, hooks);
+    line.finish();
+    std::fprintf(stderr, "rdi-train: rank %d of %d is done; rank 0 has the files\n", place.rank, place.size);
+    return outcome == TrainOutcome::stopped ? kStoppedExitCode : 0;
+  }
+  a.options.attack.mode = attackModeFromName(a.attackMode);
+  outcome = a.resume.empty() ? startTraining(a.options, a.output, hooks, origin, group.get())
+                             : resumeTraining(a.resume, machine, hooks, origin, group.get());
   line.finish();
+  curves.draw(true);
   if (outcome == TrainOutcome::stopped) {
     std::fprintf(stderr, "rdi-train: stopped and saved; go on with: rdi-train --resume %s\n", folder.c_str());
     return kStoppedExitCode;
@@ -169,7 +244,7 @@ int train(const CLI::App& app, Arguments& a) {
   return 0;
 }
 
-// --resume takes everything from its folder but the number of threads.
+// --resume takes everything from its folder but what belongs to the machine.
 void checkUsage(const CLI::App& app, const Arguments& a) {
   if (a.resume.empty()) {
     if (a.output.empty()) throw CLI::RequiredError("--output RUN_FOLDER, or --resume RUN_FOLDER,");
@@ -177,8 +252,9 @@ void checkUsage(const CLI::App& app, const Arguments& a) {
   }
   for (const CLI::Option* option : app.get_options()) {
     const std::string name = option->get_name();
-    if (option->count() > 0 && name != "--resume" && name != "--threads")
-      throw CLI::ExcludesError("--resume", name);
+    const bool isOfMachine =
+        name == "--threads" || name == "--device" || name == "--data" || name == "--worker-timeout";
+    if (option->count() > 0 && name != "--resume" && !isOfMachine) throw CLI::ExcludesError("--resume", name);
   }
 }
 
@@ -190,5 +266,6 @@ int main(int argc, char** argv) {
   Arguments arguments;
   declare(app, arguments);
   app.callback([&] { checkUsage(app, arguments); });
-  return runProgram(app, "rdi-train", argc, argv, [&] { return train(app, arguments); });
+  return runProgram(app, "rdi-train", argc, argv,
+                    [&] { return train(app, arguments, commandLine(argc, argv)); });
 }

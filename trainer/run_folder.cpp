@@ -3,6 +3,12 @@
 
 #include "trainer/run_folder.hpp"
 
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
 #include <system_error>
 
 #include "graph/error.hpp"
@@ -30,5 +36,26 @@ void RunFolder::expectTraining() const {
   if (!fs::exists(checkpoint(), ignored))
     throw Error(text(checkpoint(), ": not found; expected the folder of a training that was started"));
 }
+
+void RunFolder::removeLeftovers() const {
+  std::error_code ignored;
+  for (const fs::directory_entry& entry : fs::directory_iterator(path_, ignored))
+    if (entry.path().filename().string().find(".tmp.") != std::string::npos)
+      fs::remove(entry.path(), ignored);
+}
+
+RunFolderLock::RunFolderLock(const RunFolder& folder)
+    : file_(::open(folder.file("lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666)) {
+  if (file_ < 0) throw Error(text(folder.path(), ": cannot be written (", std::strerror(errno), ")"));
+  if (::flock(file_, LOCK_EX | LOCK_NB) == 0) return;
+  const int code = errno;
+  ::close(file_);
+  if (code == EWOULDBLOCK)
+    throw Error(
+        text(folder.path(), ": another rdi-train is at work in this folder; wait for its end or stop it"));
+  throw Error(text(folder.path(), ": cannot be locked: ", std::strerror(code)));
+}
+
+RunFolderLock::~RunFolderLock() { ::close(file_); }
 
 }  // namespace rdi::train

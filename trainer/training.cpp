@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <filesystem>
 #include <memory>
 #include <numeric>
 
@@ -33,6 +34,7 @@
 #include "trainer/torch_compat.hpp"
 #include "trainer/trained_model.hpp"
 #include "trainer/weight_perturbation.hpp"
+#include "trainer/worker_group.hpp"
 
 namespace rdi::train {
 namespace {
@@ -45,6 +47,8 @@ constexpr int64_t kValidationBatch = 500;
 constexpr int64_t kThresholdImages = 1000;
 constexpr int64_t kGuardImages = 300;
 constexpr int kMostRollbacks = 3;
+// A loss so many times that of guessing comes from steps that were too long.
+constexpr double kExploded = 100;
 
 double secondsSince(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
@@ -54,13 +58,14 @@ class Training {
 public:
   // `modelName` goes before errors of the model.
   Training(TrainOptions options, RunFolder folder, onnx::ModelProto model, const std::string& modelName,
-           const LoadProgress& loading)
+           const LoadProgress& loading, WorkerGroup* group)
       : options_(std::move(options)),
         folder_(std::move(folder)),
         metricsFile_(folder_.metrics()),
         model_(std::move(model)),
         source_(dataSource(options_.data)),
-        device_(useDevice(options_.device, options_.threads)) {
+        device_(useDevice(options_.device, options_.threads)),
+        group_(group) {
     source_.pictureShape = graph::inputShape(model_);
     const ImageSet images = source_.load(Split::train, loading);
     namingTheModel(modelName, [&] { checkModelFitsData(model_, images, source_); });
@@ -68,6 +73,13 @@ public:
     if (trained.count < options_.batchSize)
       throw Error(text("--batch-size: found ", options_.batchSize, ", expected at most ", trained.count,
                        ", the images to train on"));
+    if (group_ != nullptr) {
+      if (options_.batchSize % group_->size() != 0)
+        throw Error(text("--batch-size: found ", options_.batchSize, ", expected a multiple of ",
+                         group_->size(), ", the number of processes that share each batch (WORLD_SIZE)"));
+      part_ = {group_->rank(), group_->size(), options_.batchSize / group_->size()};
+    }
+    dataChecksum_ = checksumOf(images);
     images_ = std::make_unique<DeviceImages>(trained, device_);
     if (options_.heldOut > 0 && options_.validateImages > 0)
       heldOut_ = std::make_unique<DeviceImages>(heldOutPart(images, options_.heldOut, options_.heldOutSeed),
@@ -89,8 +101,10 @@ public:
             "rdi-attach adds");
     });
     module_->to(device_);
+    if (group_ != nullptr) module_->shareBatches(*group_, part_);
     const size_t exits = module_->exitCount();
     defence_ = std::make_unique<Defence>(options_, *module_, device_);
+    guessing_ = defence_->lossOfGuessing(source_.classNames.size());
     rule_ = graph::mainExitOnly(exits);
     rule_.criterion = graph::criterionFromName(options_.criterion);
     rule_.fusion = graph::fusionFromName(options_.fusion);
@@ -110,7 +124,8 @@ public:
       if (weight.moves()) averaged.push_back(weight.value);
     sgd_ = std::make_unique<Sgd>(module_->trainable(), options_.momentum, options_.weightDecay);
     if (options_.ema > 0) average_ = std::make_unique<MovingAverage>(averaged, options_.ema);
-    order_ = std::make_unique<BatchOrder>(trained.count, options_.batchSize, device_, options_.seed * 2 + 1);
+    order_ = std::make_unique<BatchOrder>(trained.count, options_.batchSize, device_, options_.seed * 2 + 1,
+                                          part_);
     attackGenerator_ = makeGenerator(device_, options_.seed * 2 + 2);
     imageGenerator_ = makeGenerator(device_, options_.seed * 2 + 3);
     const int64_t halves = int64_t{defence_->usesClean()} + int64_t{defence_->usesAttacked()};
@@ -124,6 +139,10 @@ public:
 
   void restore(const Checkpoint& checkpoint) {
     torch::NoGradGuard noGradient;
+    const uint32_t expected = checkpoint.state.value("data_checksum", dataChecksum_);
+    if (dataChecksum_ != expected)
+      throw Error(text(source_.name, ": found images or labels with checksum ", dataChecksum_, ", expected ",
+                       expected, ", that of the data this training began with"));
     const auto copy = [&](const std::string& name, const Tensor& dst) {
       const Tensor& src = checkpoint.tensor(name);
       if (src.sizes() != dst.sizes())
@@ -147,15 +166,18 @@ public:
     rollbacks_ = checkpoint.state.at("rollbacks").get<int>();
     rule_.thresholds.assign(thresholds.data_ptr<float>(), thresholds.data_ptr<float>() + thresholds.numel());
     dropoutGenerator().set_state(checkpoint.tensor("generator.dropout"));
-    iteration_ = checkpoint.state.at("iteration").get<int64_t>();
+    iteration_ = savedIteration_ = checkpoint.state.at("iteration").get<int64_t>();
     secondsBefore_ = checkpoint.state.at("seconds").get<double>();
+    validation_ = checkpoint.state.value("validation", nlohmann::json());
+    bestRobust_ = checkpoint.state.value("best_validation", bestRobust_);
   }
 
-  void save(const std::string& path) {
-    // Never over a good checkpoint with weights that are no numbers.
+  // All that going on needs. Throws rdi::Error instead of giving weights that are no numbers: never over a
+  // good checkpoint.
+  Checkpoint state() const {
     Tensor sum = metrics_->loss.clone();
     for (const Tensor& parameter : module_->trainable()) sum += parameter.detach().sum();
-    checkLoss(sum.item<float>());
+    if (!std::isfinite(sum.item<float>())) checkLoss(std::numeric_limits<double>::quiet_NaN());
     Checkpoint checkpoint;
     checkpoint.state["options"] = toJson(options_);
     checkpoint.state["iteration"] = iteration_;
@@ -163,6 +185,9 @@ public:
     checkpoint.state["best_robust"] = guard_->best();
     checkpoint.state["rollbacks"] = rollbacks_;
     checkpoint.state["metrics_iterations"] = metrics_->iterations;
+    checkpoint.state["data_checksum"] = dataChecksum_;
+    checkpoint.state["validation"] = validation_;
+    checkpoint.state["best_validation"] = bestRobust_;
     for (const GraphModule::Weight& weight : module_->weights())
       if (weight.moves()) checkpoint.add("weight." + weight.name, weight.value);
     for (size_t i = 0; i < sgd_->velocities().size(); ++i)
@@ -177,34 +202,107 @@ public:
     checkpoint.add("generator.images", imageGenerator_.get_state());
     checkpoint.add("thresholds", torch::tensor(rule_.thresholds, torch::kFloat32));
     checkpoint.add("generator.dropout", dropoutGenerator().get_state());
-    saveCheckpoint(checkpoint, path);
+    return checkpoint;
   }
 
+  // Into the file of this name.
+  void save(const std::string& path) const { saveCheckpoint(state(), path); }
+
   TrainOutcome run(const TrainHooks& hooks) {
-    metricsFile_.keepUpTo(iteration_);
+    if (isFirst()) metricsFile_.keepUpTo(iteration_);
     started_ = Clock::now();
     startIteration_ = iteration_;
     while (iteration_ < iterations_) {
-      if (hooks.stopRequested && hooks.stopRequested()) {
-        save(folder_.checkpoint());
+      if (stopAgreed_ || (group_ == nullptr && hooks.stopRequested && hooks.stopRequested())) {
+        saveLast(hooks);
         return TrainOutcome::stopped;
       }
-      iterate();
+      iterate(hooks);
       ++iteration_;
       report(hooks);
       const bool last = iteration_ == iterations_;
-      if (options_.validateEvery > 0 && iteration_ % options_.validateEvery == 0 && !last) {
-        validate(hooks);
-        guard(hooks);
-      }
-      if (iteration_ % options_.checkpointEvery == 0 || last) save(folder_.checkpoint());
+      const bool isDue = options_.validateEvery > 0 && iteration_ % options_.validateEvery == 0;
+      if (last || isDue) validate(hooks);
+      if (isDue && !last) guard(hooks);
+      if (last || iteration_ % options_.checkpointEvery == 0) saveLast(hooks);
     }
-    validate(hooks);
-    writeModel();
+    if (isFirst()) graph::saveModel(modelNow(), folder_.model());
     return TrainOutcome::finished;
   }
 
+  // The state that a collapse goes back to, as serialized.
+  void rememberGood(const std::string& state) { good_ = state; }
+
+  int64_t iteration() const { return iteration_; }
+  int64_t savedIteration() const { return savedIteration_; }  // of the last checkpoint
+
+  nlohmann::json machine() const {
+    return {{"device", options_.device},
+            {"threads", at::get_num_threads()},
+            {"processes", part_.count},
+            {"libtorch", TORCH_VERSION}};
+  }
+
+  // What can be said of a run before it begins.
+  nlohmann::json facts() const {
+    int64_t parameters = 0;
+    for (const Tensor& parameter : module_->trainable()) parameters += parameter.numel();
+    return {{"seed", options_.seed},
+            {"data",
+             {{"name", source_.name},
+              {"trained_images", images_->count()},
+              {"held_out_images", options_.heldOut},
+              {"checksum", dataChecksum_},
+              {"classes", source_.classNames}}},
+            {"model", {{"exits", graph::exitNames(model_)}, {"trained_parameters", parameters}}},
+            {"iterations", iterations_},
+            {"options", toJson(options_)}};
+  }
+
+  void saveLast(const TrainHooks& hooks) {
+    if (!isFirst()) return;
+    save(folder_.checkpoint());
+    savedIteration_ = iteration_;
+    if (hooks.saved) hooks.saved();
+  }
+
 private:
+  // Of the processes that train together; it alone writes.
+  bool isFirst() const { return group_ == nullptr || group_->isFirst(); }
+
+  // The mean over all processes of each tensor, in one message; an undefined one counts as a parameter's
+  // zeros.
+  void shareMean(std::vector<Tensor>& tensors) const {
+    const std::vector<Tensor> parameters = module_->trainable();
+    std::vector<Tensor> parts;
+    for (size_t i = 0; i < tensors.size(); ++i) {
+      if (!tensors[i].defined()) tensors[i] = torch::zeros_like(parameters[i]);
+      parts.push_back(tensors[i].reshape({-1}).to(torch::kFloat32));
+    }
+    Tensor all = torch::cat(parts);
+    group_->sum(all);
+    all /= group_->size();
+    int64_t place = 0;
+    for (Tensor& tensor : tensors) {
+      tensor = all.narrow(0, place, tensor.numel()).view(tensor.sizes());
+      place += tensor.numel();
+    }
+  }
+
+  // Makes of this process's gradients (of the mean over its rows), loss and counts of right answers those of
+  // the whole batch, and hears whether somebody was asked to stop.
+  void shareStep(std::vector<Tensor>& gradients, Defence::Loss& loss, bool stop) {
+    std::vector<Tensor> all = gradients;
+    all.push_back(loss.value.reshape({1}));
+    all.push_back(loss.correct);
+    all.push_back(torch::full({1}, stop ? 1 : 0, loss.value.options()));
+    shareMean(all);
+    std::copy(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(gradients.size()), gradients.begin());
+    loss.value = all[gradients.size()].squeeze();
+    loss.correct = (all[gradients.size() + 1] * group_->size()).round().to(torch::kInt64);
+    stopAgreed_ = all.back().item<float>() > 0;
+  }
+
   torch::Generator dropoutGenerator() const { return at::globalContext().defaultGenerator(device_); }
 
   double secondsTrained() const { return secondsBefore_ + secondsSince(started_); }
@@ -226,7 +324,9 @@ private:
     torch::Generator unused = makeGenerator(device_, 0);
     const ScoreTable table = collectScores(*module_, heldOut_ ? *heldOut_ : *images_, {}, options_.attack,
                                            rule_, kValidationBatch, kThresholdImages, unused);
-    rule_.thresholds = givenShares(table, rule_, exitShares_);
+    const std::vector<float> thresholds = givenShares(table, rule_, exitShares_);
+    const std::vector<double> agreed = ofTheFirst({thresholds.begin(), thresholds.end()});
+    rule_.thresholds.assign(agreed.begin(), agreed.end());
   }
 
   std::vector<Tensor> gradientsOf(const Tensor& loss) const {
@@ -234,36 +334,47 @@ private:
                                  /*create_graph=*/false, /*allow_unused=*/true);
   }
 
-  void iterate() {
+  void iterate(const TrainHooks& hooks) {
     if (defence_->followsRule() && iteration_ % options_.thresholdsEvery == 0) estimateThresholds();
     Batch batch = images_->pick(order_->next());
-    if (augmentation_.any()) batch.images = augment(batch.images, augmentation_, imageGenerator_);
+    if (augmentation_.any())
+      batch.images = augment(batch.images, augmentation_, RowGenerator(imageGenerator_, part_));
     const AutocastGuard autocast(device_.type(), options_.precision == "bf16");
     const AttackedImages attacked =
-        defence_->attacked(batch, attackNow(), rule_, iteration_, attackGenerator_);
+        defence_->attacked(batch, attackNow(), rule_, iteration_, RowGenerator(attackGenerator_, part_));
     if (perturbation_) {
       // The statistics of a net that never was are not kept.
       const ForwardMode mode{/*batchStatistics=*/true, /*updateStatistics=*/false, /*dropout=*/true};
-      perturbation_->climb(gradientsOf(defence_->lossOf(batch, attacked, mode).value));
+      std::vector<Tensor> gradients = gradientsOf(defence_->lossOf(batch, attacked, mode).value);
+      if (group_ != nullptr) shareMean(gradients);
+      perturbation_->climb(gradients);
     }
-    const Defence::Loss loss = defence_->lossOf(batch, attacked, ForwardMode::training());
-    const std::vector<Tensor> gradients = gradientsOf(loss.value);
+    Defence::Loss loss = defence_->lossOf(batch, attacked, ForwardMode::training());
+    std::vector<Tensor> gradients = gradientsOf(loss.value);
     if (perturbation_) perturbation_->undo();
+    torch::NoGradGuard noGradient;
+    loss.value = loss.value.detach();
+    if (group_ != nullptr) shareStep(gradients, loss, hooks.stopRequested && hooks.stopRequested());
+    // A GPU would have to be waited for; there a report or a checkpoint finds out.
+    if (device_.is_cpu()) checkLoss(loss.value.item<float>());
     sgd_->step(gradients, learningRateAt(options_, iteration_, iterations_));
     if (average_) average_->update(iteration_);
-
-    torch::NoGradGuard noGradient;
     metrics_->loss.add_(loss.value);
     metrics_->correct.add_(loss.correct);
     ++metrics_->iterations;
   }
 
-  static void checkLoss(double loss) {
+  // Of one iteration, or the mean of several.
+  void checkLoss(double loss) const {
+    const char* const advice =
+        "; the last checkpoint is kept. Start again with a lower --learning-rate or a longer "
+        "--epsilon-warmup-iterations";
     if (!std::isfinite(loss))
-      throw Error(
-          "the loss is no longer a number: the training diverged; the last checkpoint is kept. Start again "
-          "with a "
-          "lower --learning-rate or a longer --epsilon-warmup-iterations");
+      throw Error(text("iteration ", iteration_ + 1,
+                       ": the loss is no longer a number: the training diverged", advice));
+    if (loss > kExploded * guessing_)
+      throw Error(text("iteration ", iteration_ + 1, ": the loss exploded: found ", loss, ", guessing gives ",
+                       guessing_, advice));
   }
 
   // Reads the sums, which waits for the device: rarely there, often on a CPU.
@@ -291,7 +402,7 @@ private:
     progress.secondsLeft = perIteration * static_cast<double>(iterations_ - iteration_);
     progress.logged = log;
     if (log) {
-      metricsFile_.append(toJson(progress, secondsTrained()));
+      if (isFirst()) metricsFile_.append(toJson(progress, secondsTrained()));
       metrics_->clear();
     }
     if (hooks.progress) hooks.progress(progress);
@@ -317,8 +428,18 @@ private:
     result.clean = heldOutAccuracy({}, options_.validateImages);
     result.attacked = heldOutAccuracy(AttackForm{AttackForm::Kind::average, 0}, options_.validateImages);
     if (average_) average_->swap();
+    result.clean = ofTheFirst(result.clean);
+    result.attacked = ofTheFirst(result.attacked);
     validation_ = toJson(result);
-    metricsFile_.append({{"iteration", iteration_}, {"validation", validation_}});
+    if (isFirst()) metricsFile_.append({{"iteration", iteration_}, {"validation", validation_}});
+    if (robustAccuracy(result) > bestRobust_) {
+      bestRobust_ = robustAccuracy(result);
+      result.isBest = true;
+      if (isFirst()) {
+        graph::saveModel(modelNow(), folder_.bestModel());
+        save(folder_.bestCheckpoint());
+      }
+    }
     if (hooks.validation) hooks.validation(result);
   }
 
@@ -327,11 +448,12 @@ private:
     if (!heldOut_ || !defence_->usesAttacked() || options_.collapseDrop == 0) return;
     const std::vector<double> accuracies = heldOutAccuracy(AttackForm{AttackForm::Kind::average, 0},
                                                            std::min(options_.validateImages, kGuardImages));
-    const double robust =
-        std::accumulate(accuracies.begin(), accuracies.end(), 0.0) / static_cast<double>(accuracies.size());
+    const double robust = ofTheFirst({std::accumulate(accuracies.begin(), accuracies.end(), 0.0) /
+                                      static_cast<double>(accuracies.size())})[0];
     if (!guard_->isCollapse(robust)) {
       guard_->keep(robust);
-      save(folder_.good());
+      good_ = serialize(state());
+      if (isFirst()) graph::writeFileAtomically(folder_.good(), good_);
       return;
     }
     const double best = guard_->best();
@@ -344,18 +466,20 @@ private:
                        folder_.good()));
     const int rollbacks = rollbacks_;
     const AttackOptions attack = options_.attack;
-    restore(loadCheckpoint(folder_.good()));
+    restore(parseCheckpoint(good_, folder_.good()));
     rollbacks_ = rollbacks;
     options_.attack.steps = 2 * attack.steps;
     options_.attack.stepSize = attack.stepSize / 2;
-    metricsFile_.keepUpTo(iteration_);
-    metricsFile_.append({{"iteration", iteration_},
-                         {"rollback",
-                          {{"from", here},
-                           {"robust_before", best},
-                           {"robust", robust},
-                           {"attack_steps", options_.attack.steps}}}});
-    save(folder_.checkpoint());
+    if (isFirst()) {
+      metricsFile_.keepUpTo(iteration_);
+      metricsFile_.append({{"iteration", iteration_},
+                           {"rollback",
+                            {{"from", here},
+                             {"robust_before", best},
+                             {"robust", robust},
+                             {"attack_steps", options_.attack.steps}}}});
+    }
+    saveLast(hooks);
     started_ = Clock::now();
     startIteration_ = iteration_;
     if (hooks.notice)
@@ -364,19 +488,30 @@ private:
                         "; attacks now take ", options_.attack.steps, " steps instead of ", attack.steps));
   }
 
-  void writeModel() {
-    if (average_) average_->swap();
-    module_->writeBack(model_);
-    if (average_) average_->swap();
+  // Everybody computes the same; other machines round otherwise, so the first one's word counts.
+  std::vector<double> ofTheFirst(const std::vector<double>& mine) const {
+    if (group_ == nullptr) return mine;
+    Tensor values = torch::tensor(mine, torch::kFloat64);
+    if (!isFirst()) values.zero_();
+    group_->sum(values);
+    return {values.data_ptr<double>(), values.data_ptr<double>() + values.numel()};
+  }
 
+  // The model with the weights as they would be kept now.
+  onnx::ModelProto modelNow() {
+    onnx::ModelProto model = model_;
+    if (average_) average_->swap();
+    module_->writeBack(model);
+    if (average_) average_->swap();
     nlohmann::json results = {{"iterations", iterations_},
                               {"trained_images", images_->count()},
                               {"libtorch", TORCH_VERSION},
                               {"seconds", std::round(secondsTrained())}};
+    if (iteration_ < iterations_) results["iteration"] = iteration_;
     if (!validation_.is_null()) results["validation"] = validation_;
     if (rollbacks_ > 0) results["rollbacks"] = rollbacks_;
-    stateTraining(model_, options_, source_, results);
-    graph::saveModel(model_, folder_.model());
+    stateTraining(model, options_, source_, results);
+    return model;
   }
 
   TrainOptions options_;
@@ -385,6 +520,10 @@ private:
   onnx::ModelProto model_;
   DataSource source_;
   torch::Device device_;
+  WorkerGroup* group_;  // null: alone
+  BatchPart part_;
+  bool stopAgreed_ = false;
+  uint32_t dataChecksum_ = 0;
   std::unique_ptr<DeviceImages> images_, heldOut_;
   std::shared_ptr<GraphModule> module_;
   std::unique_ptr<Defence> defence_;
@@ -394,13 +533,16 @@ private:
   std::unique_ptr<WeightPerturbation> perturbation_;
   std::unique_ptr<CollapseGuard> guard_;
   int rollbacks_ = 0;
+  std::string good_;  // checkpoint of the weights that the guard last found good
   std::unique_ptr<Sgd> sgd_;
   std::unique_ptr<MovingAverage> average_;
   std::unique_ptr<BatchOrder> order_;
   torch::Generator attackGenerator_, imageGenerator_;
   std::unique_ptr<RunningMetrics> metrics_;
   nlohmann::json validation_;
-  int64_t iteration_ = 0, iterations_ = 0, startIteration_ = 0;
+  double bestRobust_ = -1;  // of the looks at held-out images so far
+  double guessing_ = 0;     // the loss of a net that gives every class the same probability
+  int64_t iteration_ = 0, savedIteration_ = 0, iterations_ = 0, startIteration_ = 0;
   double secondsBefore_ = 0;
   Clock::time_point started_ = Clock::now(), lastReport_;
 };
@@ -415,39 +557,129 @@ onnx::ModelProto modelToStartFrom(const TrainOptions& options) {
   return model;
 }
 
-}  // namespace
+// The names under which the processes of a group meet.
+constexpr const char* kModel = "model";
+constexpr const char* kCheckpoint = "checkpoint";
+constexpr const char* kGood = "good";
+constexpr const char* kReady = "ready";
 
-TrainOutcome startTraining(const TrainOptions& options, const std::string& runFolder,
-                           const TrainHooks& hooks) {
-  checkTrainOptions(options);
-  const RunFolder folder(runFolder);
-  folder.refuseSecondTraining();
-  onnx::ModelProto model = modelToStartFrom(options);
-  Training training(options, folder, model, options.init, hooks.loading);
-
-  folder.create();
-  graph::saveModel(model, folder.initial());
-  MetricsFile(folder.metrics()).remove();
-  training.save(folder.checkpoint());
-  return training.run(hooks);
+// What a collapse goes back to; empty when none was written yet.
+std::string goodStateIn(const RunFolder& folder) {
+  std::error_code ignored;
+  return std::filesystem::exists(folder.good(), ignored) ? graph::readFile(folder.good()) : std::string();
 }
 
-TrainOutcome resumeTraining(const std::string& runFolder, std::optional<int> threads,
-                            const TrainHooks& hooks) {
-  const RunFolder folder(runFolder);
-  folder.expectTraining();
-  const Checkpoint checkpoint = loadCheckpoint(folder.checkpoint());
+// From the first process's folder to the others', who have none.
+void handOut(WorkerGroup* group, const RunFolder& folder) {
+  if (group == nullptr) return;
+  group->share(kModel, graph::readFile(folder.initial()));
+  group->share(kCheckpoint, graph::readFile(folder.checkpoint()));
+  group->share(kGood, goodStateIn(folder));
+  group->meet(kReady, "");
+}
+
+TrainOptions optionsOf(const Checkpoint& checkpoint, const std::string& name, const MachineOptions& machine) {
   TrainOptions options;
   try {
     options = trainOptionsFromJson(checkpoint.state.at("options"));
   } catch (const nlohmann::json::exception& error) {
-    throw Error(text(folder.checkpoint(), ": ", error.what()));
+    throw Error(text(name, ": ", error.what()));
   }
-  if (threads) options.threads = *threads;
+  if (machine.threads) options.threads = *machine.threads;
+  if (!machine.device.empty()) options.device = machine.device;
+  if (!machine.data.empty()) {
+    const std::string expected = dataSource(options.data).name, found = dataSource(machine.data).name;
+    if (found != expected)
+      throw Error(text("--data: found ", found, ", expected ", expected, ", which this training began with"));
+    options.data = machine.data;
+  }
   checkTrainOptions(options);
-  Training training(options, folder, graph::loadModel(folder.initial()), folder.initial(), hooks.loading);
-  training.restore(checkpoint);
-  return training.run(hooks);
+  return options;
+}
+
+// Runs a training of which the folder tells, to its end, whatever that is.
+TrainOutcome runRecorded(Training& training, const RunFolder& folder, const TrainHooks& hooks,
+                         const RunOrigin& origin) {
+  recordStart(folder, origin, training.iteration(), training.machine());
+  const auto ended = [&](nlohmann::json how) {
+    how["iteration"] = training.iteration();
+    recordEnd(folder, how);
+  };
+  try {
+    const TrainOutcome outcome = training.run(hooks);
+    ended({{"outcome", outcome == TrainOutcome::finished ? "finished" : "stopped"}});
+    return outcome;
+  } catch (const WorkerLost& error) {
+    ended({{"outcome", "failed"}, {"message", error.what()}});
+    throw WorkerLost(text(error.what(), ". The checkpoint of iteration ", training.savedIteration(),
+                          " is good; go on, with as many processes as you like: rdi-train --resume ",
+                          folder.path()));
+  } catch (const Error& error) {
+    try {
+      ended({{"outcome", "failed"}, {"message", error.what()}});
+    } catch (const Error&) {  // the first error is what matters
+    }
+    throw;
+  }
+}
+
+}  // namespace
+
+TrainOutcome startTraining(const TrainOptions& options, const std::string& runFolder, const TrainHooks& hooks,
+                           const RunOrigin& origin, WorkerGroup* group) {
+  checkTrainOptions(options);
+  const RunFolder folder(runFolder);
+  folder.refuseSecondTraining();
+  onnx::ModelProto model = modelToStartFrom(options);
+  Training training(options, folder, model, options.init, hooks.loading, group);
+
+  folder.create();
+  const RunFolderLock lock(folder);
+  folder.removeLeftovers();
+  graph::saveModel(model, folder.initial());
+  MetricsFile(folder.metrics()).remove();
+  writeRunRecord(folder, origin, training.facts());
+  training.save(folder.checkpoint());
+  handOut(group, folder);
+  return runRecorded(training, folder, hooks, origin);
+}
+
+TrainOutcome resumeTraining(const std::string& runFolder, const MachineOptions& machine,
+                            const TrainHooks& hooks, const RunOrigin& origin, WorkerGroup* group) {
+  const RunFolder folder(runFolder);
+  folder.expectTraining();
+  const RunFolderLock lock(folder);
+  folder.removeLeftovers();
+  const Checkpoint checkpoint = loadCheckpoint(folder.checkpoint());
+  Training training(optionsOf(checkpoint, folder.checkpoint(), machine), folder,
+                    graph::loadModel(folder.initial()), folder.initial(), hooks.loading, group);
+  namingTheModel(folder.checkpoint(), [&] { training.restore(checkpoint); });
+  training.rememberGood(goodStateIn(folder));
+  handOut(group, folder);
+  return runRecorded(training, folder, hooks, origin);
+}
+
+TrainOutcome joinTraining(WorkerGroup& group, const MachineOptions& machine, const TrainHooks& hooks) {
+  const std::string model = group.share(kModel, {}), state = group.share(kCheckpoint, {}),
+                    good = group.share(kGood, {});
+  std::unique_ptr<Training> training;
+  try {
+    const std::string modelName = "rank 0's initial.onnx", stateName = "rank 0's checkpoint";
+    const Checkpoint checkpoint = parseCheckpoint(state, stateName);
+    training = std::make_unique<Training>(optionsOf(checkpoint, stateName, machine), RunFolder({}),
+                                          graph::parseModel(model.data(), model.size(), modelName), modelName,
+                                          hooks.loading, &group);
+    training->restore(checkpoint);
+    training->rememberGood(good);
+  } catch (const Error& error) {
+    try {
+      group.meet(kReady, error.what());  // throws it everywhere
+    } catch (const Error&) {             // here in our own words
+    }
+    throw;
+  }
+  group.meet(kReady, "");
+  return training->run(hooks);
 }
 
 }  // namespace rdi::train

@@ -27,6 +27,12 @@ nlohmann::json toJson(const Validation& validation) {
   return {{"images", validation.images}, {"clean", validation.clean}, {"attacked", validation.attacked}};
 }
 
+double robustAccuracy(const Validation& validation) {
+  double sum = 0;
+  for (const double accuracy : validation.attacked) sum += accuracy;
+  return validation.attacked.empty() ? 0 : sum / static_cast<double>(validation.attacked.size());
+}
+
 void MetricsFile::append(const nlohmann::json& line) const {
   std::ofstream file(path_, std::ios::app);
   file << line.dump() << '\n' << std::flush;

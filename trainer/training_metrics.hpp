@@ -25,7 +25,11 @@ struct TrainProgress {
 struct Validation {
   int64_t iteration = 0, images = 0;
   std::vector<double> clean, attacked;
+  bool isBest = false;  // the highest robustAccuracy so far
 };
+
+/// What the best weights are chosen by: the mean over the exits of the accuracy under attack.
+double robustAccuracy(const Validation& validation);
 
 /// As objects in metrics.jsonl; `seconds` trained so far.
 nlohmann::json toJson(const TrainProgress& progress, double seconds);

@@ -4,78 +4,22 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <chrono>
 #include <filesystem>
-#include <thread>
 
 #include "graph/error.hpp"
 #include "graph/metadata.hpp"
 #include "graph/model_io.hpp"
 #include "graph/zoo/zoo.hpp"
-#include "tests/trainer/process.hpp"
-#include "tests/trainer/tiny.hpp"
+#include "tests/trainer/tiny_programs.hpp"
 
 namespace rdi::train {
 namespace {
 
 using test::Process;
 using test::Result;
-using test::TemporaryFolder;
 
-class Programs : public testing::Test {
+class Programs : public test::TinyPrograms {
 protected:
-  void SetUp() override {
-    data_ = test::writeTinyData(folder_.path("data"), 400, 100);
-    model_ = folder_.path("tiny.onnx");
-    graph::saveModel(test::tinyNet(true), model_);
-  }
-
-  Result run(const std::vector<std::string>& arguments) { return Process(folder_, arguments).wait(); }
-
-  std::vector<std::string> training(const std::string& run, int iterations) const {
-    return {RDI_TRAIN,
-            "--init",
-            model_,
-            "--data",
-            data_,
-            "-o",
-            run,
-            "--iterations",
-            std::to_string(iterations),
-            "--batch-size",
-            "16",
-            "--held-out",
-            "100",
-            "--attack-steps",
-            "2",
-            "--step-size",
-            "0.05",
-            "--epsilon",
-            "0.1",
-            "--threads",
-            "1",
-            "--log-every",
-            "1",
-            "--checkpoint-every",
-            "5",
-            "--ema",
-            "0.9",
-            "--validate-images",
-            "20"};
-  }
-
-  // Until the training has come so far; fails after half a minute.
-  static void waitForLines(const std::string& run, int lines) {
-    for (int i = 0; i < 3000; ++i) {
-      if (std::filesystem::exists(run + "/metrics.jsonl")) {
-        const std::string text = graph::readFile(run + "/metrics.jsonl");
-        if (std::count(text.begin(), text.end(), '\n') >= lines) return;
-      }
-      std::this_thread::sleep_for(std::chrono::milliseconds(10));
-    }
-    ADD_FAILURE() << run << " never came to " << lines << " iterations";
-  }
-
   void expectRefused(const std::vector<std::string>& arguments, int exitCode, const std::string& part) {
     const Result result = run(arguments);
     EXPECT_EQ(result.exitCode, exitCode) << result.err;
@@ -85,9 +29,6 @@ protected:
       EXPECT_EQ(std::count(result.err.begin(), result.err.end(), '\n'), 1) << result.err;
     }
   }
-
-  TemporaryFolder folder_;
-  std::string data_, model_;
 };
 
 TEST_F(Programs, AKilledTrainingResumesToTheWeightsOfAnUninterruptedOne) {
