@@ -61,7 +61,9 @@ uint32_t checksum(const char* bytes, size_t size) {
 const torch::Tensor& Checkpoint::tensor(const std::string& name) const {
   for (const auto& [key, value] : tensors)
     if (key == name) return value;
-  throw Error(text("the checkpoint holds no tensor \"", name, "\""));
+  throw Error(
+      text("holds no tensor \"", name,
+           "\": it is of another model than initial.onnx beside it, or of another version of rdi-train"));
 }
 
 std::string serialize(const Checkpoint& checkpoint) {
@@ -87,9 +89,13 @@ std::string serialize(const Checkpoint& checkpoint) {
 
 Checkpoint parseCheckpoint(const std::string& bytes, const std::string& path) {
   const std::string advice = "; it cannot be resumed from, start the training again in another folder";
-  if (bytes.size() < kHeaderSize || std::memcmp(bytes.data(), kMagic, kMagicSize) != 0)
-    throw Error(text(path, ": found ", bytes.size(),
-                     " bytes that are no checkpoint of this version of rdi-train", advice));
+  const std::string version = kMagic + kMagicSize - 1;
+  if (bytes.size() < kHeaderSize || bytes.compare(0, kMagicSize - 1, kMagic, kMagicSize - 1) != 0)
+    throw Error(text(path, ": found ", bytes.size(), " bytes that are no checkpoint", advice));
+  if (bytes[kMagicSize - 1] != version[0])
+    throw Error(text(path, ": found a checkpoint of version ", bytes.substr(kMagicSize - 1, 1),
+                     ", expected version ", version,
+                     "; go on with the rdi-train that wrote it, run.json beside it names its revision"));
   const auto length = readNumber<uint64_t>(bytes.data() + kMagicSize);
   if (bytes.size() - kHeaderSize != length)
     throw Error(text(path, ": damaged checkpoint: found ", bytes.size() - kHeaderSize,

@@ -13,8 +13,11 @@
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
+#include <memory>
+#include <vector>
 
 #include "graph/run_main.hpp"
+#include "trainer/nearest_name.hpp"
 
 namespace rdi::train {
 namespace {
@@ -25,6 +28,60 @@ extern "C" void rememberStop(int signal) {
   stopSignal = signal;
   std::signal(signal, SIG_DFL);
 }
+
+// --epsilon, --steps, ...: what can be typed or written into a recipe.
+std::vector<std::string> optionNames(const CLI::App& app) {
+  std::vector<std::string> names;
+  for (const CLI::Option* option : app.get_options())
+    for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
+  for (const CLI::App* sub : app.get_subcommands({})) {
+    const std::vector<std::string> more = optionNames(*sub);
+    names.insert(names.end(), more.begin(), more.end());
+  }
+  return names;
+}
+
+// What is left over when everything else was understood.
+std::string complaintAbout(const std::vector<std::string>& words, const CLI::App& app) {
+  for (const std::string& word : words)
+    if (word.size() > 1 && word.front() == '-')
+      return "there is no option " + word + didYouMean(word, optionNames(app));
+  return "found \"" + words.front() + "\", expected an option";
+}
+
+// An ini file whose every key must be an option.
+class Recipe : public CLI::ConfigINI {
+public:
+  explicit Recipe(const CLI::App& app) : app_(app) {}
+
+  std::vector<CLI::ConfigItem> from_config(std::istream& input) const override {
+    std::vector<CLI::ConfigItem> items = CLI::ConfigINI::from_config(input);
+    const std::vector<std::string> known = optionNames(app_);
+    // What was typed before wins over a key that excludes it.
+    const auto isOverruled = [&](const CLI::ConfigItem& item) {
+      const CLI::Option* option = app_.get_option_no_throw("--" + item.fullname());
+      if (option == nullptr) return false;
+      const auto& others = option->get_excludes();
+      return std::any_of(others.begin(), others.end(),
+                         [](const CLI::Option* other) { return other->count() > 0; });
+    };
+    items.erase(std::remove_if(items.begin(), items.end(), isOverruled), items.end());
+    for (const CLI::ConfigItem& item : items) {
+      const std::string option = "--" + item.fullname();
+      if (std::find(known.begin(), known.end(), option) == known.end()) {
+        std::vector<std::string> keys;
+        for (const std::string& name : known) keys.push_back(name.substr(2));
+        throw CLI::ConfigError(
+            "--config: there is no key " + item.fullname() + didYouMean(item.fullname(), keys),
+            CLI::ExitCodes::ConfigError);
+      }
+    }
+    return items;
+  }
+
+private:
+  const CLI::App& app_;
+};
 
 // OpenMP's threads spin while they wait for each other. Beside other work they keep the very thread that they
 // wait for from running: 25 images/s instead of 213 was seen. libgomp reads its settings before main, so the
@@ -45,10 +102,19 @@ int runProgram(CLI::App& app, const std::string& program, int argc, char** argv,
   } catch (const CLI::FileError& error) {
     std::fprintf(stderr, "%s: --config: %s\n", program.c_str(), error.what());
     return 1;
+  } catch (const CLI::ExtrasError&) {
+    std::fprintf(stderr, "%s: %s\nRun with --help for more information.\n", program.c_str(),
+                 complaintAbout(app.remaining_for_passthrough(true), app).c_str());
+    return 2;
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : 2;
   }
   return runMain(program, body);
+}
+
+void addRecipeOption(CLI::App& app) {
+  app.set_config("--config", "", "Recipe: an ini file with any of these options");
+  app.config_formatter(std::make_shared<Recipe>(app));
 }
 
 CLI::Validator fraction() {

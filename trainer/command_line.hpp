@@ -16,6 +16,10 @@ namespace rdi::train {
 int runProgram(CLI::App& app, const std::string& program, int argc, char** argv,
                const std::function<int()>& body);
 
+/// --config FILE: an ini file with any of the app's options. A key that is none of them is wrong usage; the
+/// nearest option is named.
+void addRecipeOption(CLI::App& app);
+
 /// Lets an option for a number be written as a fraction: 8/255.
 CLI::Validator fraction();
 

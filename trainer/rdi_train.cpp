@@ -33,12 +33,12 @@ struct Arguments {
 
 void declare(CLI::App& app, Arguments& a) {
   TrainOptions& o = a.options;
-  app.set_config("--config", "", "Recipe: an ini file with any of these options");
+  addRecipeOption(app);
   // Not part of a recipe.
   app.add_option("-o,--output", a.output, "Run folder to create")->configurable(false);
   app.add_option("--resume", a.resume, "Go on with the training in this run folder")->configurable(false);
   app.add_option("--arch", o.architecture, "Architecture of the zoo, e.g. rdi-smallcnn");
-  app.add_option("--init", o.init, "Multi-exit ONNX file to start from");
+  app.add_option("--init", o.init, "Multi-exit ONNX file to start from")->excludes("--arch");
   app.add_flag("--freeze-backbone", o.freezeBackbone,
                "Train only the branch classifiers: what the last exit needs stays as it is");
   app.add_option("--data", o.data, knownData());
@@ -87,7 +87,8 @@ void declare(CLI::App& app, Arguments& a) {
   app.add_option("--label-smoothing", o.labelSmoothing, "Share of the label spread over all classes")
       ->capture_default_str();
   app.add_option("--iterations", o.iterations, "Length of the training in batches");
-  app.add_option("--epochs", o.epochs, "Length of the training in passes over the data");
+  app.add_option("--epochs", o.epochs, "Length of the training in passes over the data")
+      ->excludes("--iterations");
   app.add_option("--batch-size", o.batchSize, "Images a step")->capture_default_str();
   app.add_option("--optimizer", o.optimizer, "sgd")->capture_default_str();
   app.add_option("--learning-rate", o.learningRate, "Highest learning rate")->capture_default_str();
@@ -244,11 +245,27 @@ int train(const CLI::App& app, Arguments& a, const std::string& command) {
   return 0;
 }
 
+// Options that only mean something beside another: given without it, somebody expects what will not happen.
+void checkContradictions(const CLI::App& app, const TrainOptions& o) {
+  const auto isGiven = [&](const char* option) { return app.count(option) > 0; };
+  const auto refuse = [&](const char* option, const std::string& why) {
+    if (isGiven(option)) throw CLI::ValidationError(option, why);
+  };
+
+  if (o.schedule != "step")
+    refuse("--milestones", "only --schedule step has them, found --schedule " + o.schedule);
+  if (o.schedule != "one-cycle" && o.warmupShare != TrainOptions().warmupShare)
+    refuse("--warmup-share", "only --schedule one-cycle has it, found --schedule " + o.schedule);
+  if (!o.architecture.empty() && o.freezeBackbone)
+    refuse("--freeze-backbone",
+           "a new net (--arch) has nothing worth keeping; start from a file with --init");
+}
+
 // --resume takes everything from its folder but what belongs to the machine.
 void checkUsage(const CLI::App& app, const Arguments& a) {
   if (a.resume.empty()) {
     if (a.output.empty()) throw CLI::RequiredError("--output RUN_FOLDER, or --resume RUN_FOLDER,");
-    return;
+    return checkContradictions(app, a.options);
   }
   for (const CLI::Option* option : app.get_options()) {
     const std::string name = option->get_name();

@@ -146,7 +146,8 @@ public:
     const auto copy = [&](const std::string& name, const Tensor& dst) {
       const Tensor& src = checkpoint.tensor(name);
       if (src.sizes() != dst.sizes())
-        throw Error(text("checkpoint: tensor \"", name, "\" has another shape"));
+        throw Error(text("found tensor \"", name, "\" of shape ", src.sizes(), ", expected ", dst.sizes(),
+                         ": it is of another model than initial.onnx beside it"));
       dst.copy_(src);
     };
     for (const GraphModule::Weight& weight : module_->weights())
