@@ -36,9 +36,10 @@ std::string orderOf(engine::Layout layout, size_t rank) {
 
 }  // namespace
 
-StageLayer::StageLayer(const cv::dnn::LayerParams& params) {
+StageLayer::StageLayer(cv::dnn::LayerParams& params) {
   setParamsFrom(params);
   const std::string bytes = textAttribute(params, "graph");
+  params.erase("graph");  // OpenCV keeps the parameters as long as the net: the weights once more
   const std::string engineName = textAttribute(params, "engine");
   const std::string precision = textAttribute(params, "precision");
   const std::string layoutNames = textAttribute(params, "input_layout");
@@ -132,7 +133,10 @@ void StageLayer::finalize(cv::InputArrayOfArrays inputs, cv::OutputArrayOfArrays
   std::vector<cv::Mat> given;
   inputs.getMatVector(given);
   try {
-    if (!engine_) engine_ = engine::makeEngine(engineKind_, stage_, layouts_, precisionInUse());
+    if (!engine_) {
+      engine_ = engine::makeEngine(engineKind_, stage_, layouts_, precisionInUse());
+      stage_ = onnx::ModelProto();  // the engine has its own weights
+    }
     prepare(given.at(0).size[0]);
   } catch (const std::exception& error) {
     fail(*this, error.what());

@@ -22,7 +22,8 @@ namespace rdi {
 /// output, rank 4 as N x H x W x C.
 class StageLayer : public cv::dnn::Layer {
 public:
-  explicit StageLayer(const cv::dnn::LayerParams& params);
+  /// Takes the embedded graph out of `params`.
+  explicit StageLayer(cv::dnn::LayerParams& params);
   ~StageLayer() override;
 
   bool getMemoryShapes(const std::vector<cv::dnn::MatShape>& inputs, int requiredOutputs,
@@ -54,7 +55,7 @@ private:
   void readPorts(const std::vector<engine::Layout>& layouts);
   void prepare(int rowCount);
 
-  onnx::ModelProto stage_;
+  onnx::ModelProto stage_;  // until engine_ is made
   engine::EngineKind engineKind_ = engine::EngineKind::oneDnn;
   graph::Precision precision_ = graph::Precision::float32;  // that the file asks for
   std::vector<engine::Layout> layouts_;
