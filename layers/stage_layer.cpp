@@ -36,10 +36,9 @@ std::string orderOf(engine::Layout layout, size_t rank) {
 
 }  // namespace
 
-StageLayer::StageLayer(cv::dnn::LayerParams& params) {
+StageLayer::StageLayer(const cv::dnn::LayerParams& params) {
   setParamsFrom(params);
   const std::string bytes = textAttribute(params, "graph");
-  params.erase("graph");  // OpenCV keeps the parameters as long as the net: the weights once more
   const std::string engineName = textAttribute(params, "engine");
   const std::string precision = textAttribute(params, "precision");
   const std::string layoutNames = textAttribute(params, "input_layout");

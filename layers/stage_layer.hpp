@@ -22,8 +22,7 @@ namespace rdi {
 /// output, rank 4 as N x H x W x C.
 class StageLayer : public cv::dnn::Layer {
 public:
-  /// Takes the embedded graph out of `params`.
-  explicit StageLayer(cv::dnn::LayerParams& params);
+  explicit StageLayer(const cv::dnn::LayerParams& params);
   ~StageLayer() override;
 
   bool getMemoryShapes(const std::vector<cv::dnn::MatShape>& inputs, int requiredOutputs,
