@@ -13,6 +13,7 @@
 #include <opencv2/core.hpp>
 
 #include "layers/engine/stage_engine.hpp"
+#include "layers/layer_table.hpp"
 #include "layers/stage_layer.hpp"
 #include "tests/layers/early_exit_nets.hpp"
 #include "tests/layers/model_builder.hpp"
@@ -153,6 +154,7 @@ INSTANTIATE_TEST_SUITE_P(Precisions, Allocation,
 
 TEST(StageLayerAllocation, ForwardAllocatesAndLooksUpNothing) {
   if (!engine::hasOneDnn()) GTEST_SKIP() << "this build has no oneDNN";
+  registerLayerTypes();
   const test::Threads threads(1);
   const onnx::ModelProto model = test::zooModel("rdi-smallcnn");
   cv::dnn::Net net = test::load(test::earlyExitModel(model));
