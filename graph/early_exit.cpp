@@ -22,8 +22,8 @@ constexpr int kIrVersion = 6;
 // Appends the chain's nodes one after the other.
 class ChainBuilder {
 public:
-  ChainBuilder(const onnx::ModelProto& model, const ExitRule& rule, const std::string& engine)
-      : model_(model), rule_(rule), engine_(engine), shapes_(inferShapes(model)), input_(inputName(model)) {
+  ChainBuilder(const onnx::ModelProto& model, const ExitRule& rule, const EarlyExitOptions& options)
+      : model_(model), rule_(rule), options_(options), shapes_(inferShapes(model)), input_(inputName(model)) {
     result_.set_ir_version(kIrVersion);
     result_.set_producer_name("rdi");
     auto* opset = result_.add_opset_import();
@@ -46,10 +46,13 @@ public:
     }
     if (!state_.empty()) node->add_input(state_);
     for (const auto& tensor : part.outputs) node->add_output(tensor);
-    const onnx::ModelProto piece = extract(model_, part, name);
+    onnx::ModelProto piece = extract(model_, part, name);
+    const std::string engine = engineFor(piece);
+    const Precision precision = engine == "onednn" ? options_.precision : Precision::float32;
+    if (precision == Precision::int8) writeRanges(piece, options_.ranges);
     setAttribute(*node, "graph", serialize(piece));
-    setAttribute(*node, "engine", engineFor(piece));
-    setAttribute(*node, "precision", std::string("float32"));
+    setAttribute(*node, "engine", engine);
+    setAttribute(*node, "precision", nameOf(precision));
     setAttribute(*node, "input_layout", layout);
   }
 
@@ -96,9 +99,9 @@ private:
   }
 
   std::string engineFor(const onnx::ModelProto& piece) const {
-    if (engine_ == "opencv") return engine_;
+    if (options_.engine == "opencv") return options_.engine;
     const std::string reason = whyNotOneDnn(piece);
-    if (!reason.empty() && engine_ == "onednn")
+    if (!reason.empty() && options_.engine == "onednn")
       throw Error(text("the onednn engine cannot run this: ", reason));
     return reason.empty() ? "onednn" : "opencv";
   }
@@ -110,7 +113,7 @@ private:
 
   const onnx::ModelProto& model_;
   const ExitRule& rule_;
-  std::string engine_;
+  const EarlyExitOptions& options_;
   ShapeMap shapes_;
   std::string input_;
   std::string state_;                // tensor name of the last gate's state
@@ -124,7 +127,7 @@ onnx::ModelProto buildEarlyExit(const onnx::ModelProto& multiExit, const EarlyEx
   if (options.engine != "auto" && options.engine != "onednn" && options.engine != "opencv")
     throw Error(text("unknown engine '", options.engine, "'; known: auto, onednn, opencv"));
   const ExitChain parts = exitChain(multiExit, options.exits, options.rule);
-  ChainBuilder chain(parts.model, parts.rule, options.engine);
+  ChainBuilder chain(parts.model, parts.rule, options);
   for (size_t k = 0; k < parts.segments.size(); ++k) {
     chain.addPart(parts.segments[k].stage, "RdiStage", stageName(k));
     chain.addPart(parts.segments[k].branch, "RdiBranchClassifier", branchName(parts.exits[k]));
