@@ -9,6 +9,7 @@
 #include "graph/exit_chain.hpp"
 #include "graph/metadata.hpp"
 #include "graph/model_io.hpp"
+#include "graph/opencv_support.hpp"
 #include "graph/partition.hpp"
 #include "graph/shapes.hpp"
 
@@ -48,7 +49,7 @@ public:
     for (const auto& tensor : part.outputs) node->add_output(tensor);
     const onnx::ModelProto piece = extract(model_, part, name);
     setAttribute(*node, "graph", serialize(piece));
-    setAttribute(*node, "engine", engineFor(piece));
+    setAttribute(*node, "engine", engineFor(piece, name));
     setAttribute(*node, "precision", std::string("float32"));
     setAttribute(*node, "input_layout", layout);
   }
@@ -95,12 +96,16 @@ private:
     return node;
   }
 
-  std::string engineFor(const onnx::ModelProto& piece) const {
-    if (engine_ == "opencv") return engine_;
-    const std::string reason = whyNotOneDnn(piece);
-    if (!reason.empty() && engine_ == "onednn")
-      throw Error(text("the onednn engine cannot run this: ", reason));
-    return reason.empty() ? "onednn" : "opencv";
+  /// oneDNN where it can, OpenCV where oneDNN lacks something; throws where neither can.
+  std::string engineFor(const onnx::ModelProto& piece, const std::string& name) const {
+    const std::string notOneDnn = whyNotOneDnn(piece);
+    if (engine_ != "opencv" && notOneDnn.empty()) return "onednn";
+    if (engine_ == "onednn") throw Error(text("the onednn engine cannot run ", name, ": ", notOneDnn));
+    const std::string notOpenCv = whyNotOpenCv(piece);
+    if (notOpenCv.empty()) return "opencv";
+    if (engine_ == "opencv") throw Error(text("the opencv engine cannot run ", name, ": ", notOpenCv));
+    throw Error(text("no engine can run ", name, ": the onednn engine stops at ", notOneDnn,
+                     "; the opencv engine at ", notOpenCv));
   }
 
   void setFusion(onnx::NodeProto* node) {

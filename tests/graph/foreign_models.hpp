@@ -15,13 +15,11 @@
 
 namespace rdi::test {
 
-/// A multi-exit classifier written the way somebody else's exporter writes it, at an opset that it can be
-/// written in.
+/// A multi-exit classifier written the way somebody else's exporter writes it, at any opset from 7 to 17.
 struct ForeignModel {
   std::string name;
   std::function<onnx::ModelProto(int64_t opset)> make;
   bool channelsLast = false;  // its input is N x H x W x C
-  int64_t oldestOpset = 7;
 };
 
 /// What exporters of PyTorch, TensorFlow and CNTK make of the usual backbones: residual, dense, inverted

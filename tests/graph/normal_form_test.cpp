@@ -13,6 +13,12 @@
 #include "tests/graph/toy_model.hpp"
 
 namespace rdi {
+
+namespace test {
+// GoogleTest prints a parameter that fails.
+void PrintTo(const ForeignModel& model, std::ostream* stream) { *stream << model.name; }
+}  // namespace test
+
 namespace {
 
 onnx::ModelProto read(const onnx::ModelProto& model) {
@@ -102,8 +108,3 @@ TEST(NormalForm, OfAFileWhoseInitializersAreInputsMayHaveOthers) {
 
 }  // namespace
 }  // namespace rdi
-
-namespace rdi::test {
-// GoogleTest prints a parameter that fails.
-inline void PrintTo(const ForeignModel& model, std::ostream* stream) { *stream << model.name; }
-}  // namespace rdi::test
