@@ -40,8 +40,8 @@ protected:
     metadata.classNames = {"0", "1", "2", "3", "4", "5", "6", "7", "8", "9"};
     metadata.results = {{"clean", {{"accuracy", 0.9941}, {"shares", {0.5, 0.3, 0.2}}}},
                         {"rows",
-                         {{{"images", "clean"}, {"accuracy", 0.9941}, {"exit_shares", {0.5, 0.5}}},
-                          {{"images", "average"}, {"accuracy", 0.9}, {"exit_shares", {0.25, 0.75}}}}}};
+                         {{{"name", "clean"}, {"accuracy", 0.9941}, {"exit_shares", {0.5, 0.3, 0.2}}},
+                          {{"name", "average"}, {"accuracy", 0.9}, {"exit_shares", {0.25, 0.5, 0.25}}}}}};
     metadata.recipe = {{"epochs", 10}, {"attack", {{"name", "pgd"}, {"epsilon", 0.3}}}};
     graph::writeMetadata(model, metadata);
     graph::saveModel(model, path("calibrated.onnx"));
@@ -348,7 +348,7 @@ TEST_F(Programs, InspectDrawsOneFile) {
   EXPECT_EQ(files(), before);
   const std::string picture = graph::readFile(path("picture.svg"));
   EXPECT_EQ(picture.rfind("<svg", 0), 0u) << picture.substr(0, 80);
-  for (const char* words : {"stage1", "exit1", "main", "</svg>"})
+  for (const char* words : {"stage1", "exit1", "entropy &lt; 0.0230", "50.0 % of clean inputs", "</svg>"})
     EXPECT_NE(picture.find(words), std::string::npos) << words;
   expectRefused(RDI_INSPECT, {"early.onnx", "--svg", "early.onnx"}, {"early.onnx", "input"});
   expectRefused(RDI_INSPECT, {"early.onnx", "--svg", "nowhere/picture.svg"}, {"nowhere/picture.svg"});
@@ -405,9 +405,10 @@ TEST_F(Programs, InspectPrintsJson) {
 TEST_F(Programs, InspectShowsRowsOfResultsAsATable) {
   const auto result = inspect({"early.onnx"});
   EXPECT_EQ(result.exitCode, 0);
-  EXPECT_NE(result.out.find("results, rows\n  images   accuracy  exit_shares\n  clean    0.9941    0.5, 0.5\n"
-                            "  average  0.9       0.25, 0.75\n"),
-            std::string::npos)
+  EXPECT_NE(
+      result.out.find("results, rows\n  name     accuracy  exit_shares\n  clean    0.9941    0.5, 0.3, 0.2\n"
+                      "  average  0.9       0.25, 0.5, 0.25\n"),
+      std::string::npos)
       << result.out;
 }
 
