@@ -51,6 +51,12 @@ std::string nameOf(Criterion criterion) { return nameIn(kCriteria, criterion); }
 std::string nameOf(Fusion fusion) { return nameIn(kFusions, fusion); }
 std::string nameOf(Scores scores) { return nameIn(kScores, scores); }
 
+ExitRule mainExitOnly(size_t exitCount) {
+  ExitRule rule;
+  rule.thresholds.assign(exitCount - 1, -std::numeric_limits<float>::infinity());
+  return rule;
+}
+
 void checkRule(const ExitRule& rule, size_t exitCount) {
   if (rule.thresholds.size() + 1 != exitCount)
     throw Error(text("there are ", rule.thresholds.size(), " thresholds for ", exitCount, " exits; expected ",

@@ -43,6 +43,9 @@ std::string nameOf(Criterion criterion);
 std::string nameOf(Fusion fusion);
 std::string nameOf(Scores scores);
 
+/// The rule by which every input goes on to the last exit: the static net.
+ExitRule mainExitOnly(size_t exitCount);
+
 /// Throws rdi::Error when a threshold is NaN, their number is not exitCount - 1, or patience is below 1.
 void checkRule(const ExitRule& rule, size_t exitCount);
 

@@ -20,10 +20,11 @@ using Names = std::array<std::pair<T, const char*>, N>;
 constexpr Names<AttackMode, 3> kModes = {
     {{AttackMode::eval, "eval"}, {AttackMode::batch, "batch"}, {AttackMode::train, "train"}}};
 constexpr Names<Norm, 2> kNorms = {{{Norm::linf, "linf"}, {Norm::l2, "l2"}}};
-constexpr Names<Surrogate, 4> kSurrogates = {{{Surrogate::crossEntropy, "ce"},
+constexpr Names<Surrogate, 5> kSurrogates = {{{Surrogate::crossEntropy, "ce"},
                                               {Surrogate::margin, "margin"},
                                               {Surrogate::dlr, "dlr"},
-                                              {Surrogate::targetedDlr, "targeted-dlr"}}};
+                                              {Surrogate::targetedDlr, "targeted-dlr"},
+                                              {Surrogate::divergence, "divergence"}}};
 // All but single, whose name holds a number.
 constexpr Names<Kind, 9> kForms = {{{Kind::average, "average"},
                                     {Kind::own, "own"},

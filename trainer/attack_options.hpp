@@ -24,6 +24,7 @@ enum class Surrogate {
   margin,       // max_{c != y} z_c - z_y                       (Carlini and Wagner)
   dlr,          // (max_{c != y} z_c - z_y) / (z_1 - z_3)       (AutoAttack)
   targetedDlr,  // (z_t - z_y) / (z_1 - (z_3 + z_4) / 2), t aimed at
+  divergence,   // KL(p(x) || p(x')), x being the clean image: knows no label         (TRADES)
 };
 
 /// How the gradient becomes a step.

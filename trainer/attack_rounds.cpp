@@ -49,7 +49,7 @@ SettledChoice chooseUnderAttack(const Demand& demand, const std::vector<graph::E
   // Everybody at the main exit: the static net's own attack, and a choice for who can pay for it.
   graph::ExitRule closed = rules.front();
   closed.fusion = graph::Fusion::last;
-  closed.thresholds.assign(costs.size() - 1, -std::numeric_limits<float>::infinity());
+  closed.thresholds = graph::mainExitOnly(costs.size()).thresholds;
   attack(closed, {});
   for (int round = 0; round < roundCount && !result.settled; ++round) {
     result.choice = chooseRule(demand, rules, result.tables, costs, result.staticPoint);

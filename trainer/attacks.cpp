@@ -114,53 +114,30 @@ Tensor perturb(GraphModule& module, const Tensor& images, const Aim& aim, const 
   return kept.images();
 }
 
-Tensor attack(GraphModule& module, const Tensor& images, const Tensor& labels, const AttackOptions& options,
-              const AttackForm& form, torch::Generator& generator) {
-  const size_t exits = module.exitCount();
-  const auto run = [&](const Goal& goal, const Tensor& drawn = {}) {
-    return perturb(module, images, {labels, {}, drawn}, options, goal, generator);
-  };
-  switch (form.kind) {
-    case Kind::single:
-      return run(singleExit(form.exit, options.surrogate));
-    case Kind::average:
-      return run(averageOfExits(options.surrogate));
-    case Kind::own:
-      return run(ownExit(options.surrogate),
-                 torch::empty_like(labels).random_(0, static_cast<int64_t>(exits), generator));
-    case Kind::maxAverage:
-      break;
-    default:
-      throw Error(text("attack loss ", form.name(exits),
-                       " is not for training; known there are single:K, main, average, own and max-average"));
-  }
-  const Goal sum = sumOfExits(options.surrogate);
-  Kept kept(images);
-  for (size_t k = 0; k < exits; ++k)
-    offer(module, torch::arange(labels.size(0), labels.options()), run(singleExit(k, options.surrogate)),
-          {labels, {}, {}}, sum, forwardMode(options.mode), kept);
-  return kept.images();
-}
-
 Tensor attackUnderRule(GraphModule& module, const Tensor& images, const Tensor& labels,
                        const AttackOptions& options, const AttackForm& form, const graph::ExitRule& rule,
                        torch::Generator& generator, const std::vector<Tensor>& singles) {
   const size_t exits = module.exitCount();
   if (form.isSlowdown() && exits < 2)
     throw Error("a slowdown attack needs early exits to close, the model has none");
+  Aim aim{labels, {}, {}, {}};
+  if (options.surrogate == Surrogate::divergence) {
+    torch::NoGradGuard noGradient;
+    const auto scores = module.forward(images, forwardMode(options.mode));
+    aim.reference = torch::log_softmax(fusedAnswers(scores, rule.fusion), -1);
+  }
   const auto run = [&](const AttackForm& now) {
-    Aim aim{labels, {}, {}};
+    Aim aimNow = aim;
     if (now.kind == Kind::own)
-      aim.exit = torch::empty_like(labels).random_(0, static_cast<int64_t>(exits), generator);
-    return perturb(module, images, aim, options, goalOf(now, options, rule, exits, generator), generator);
+      aimNow.exit = torch::empty_like(labels).random_(0, static_cast<int64_t>(exits), generator);
+    return perturb(module, images, aimNow, options, goalOf(now, options, rule, exits, generator), generator);
   };
   if (form.kind != Kind::maxAverage) return run(form);
   const Goal sum = sumUnderRule(options, rule);
   Kept kept(images);
   for (size_t k = 0; k < exits; ++k)
     offer(module, torch::arange(labels.size(0), labels.options()),
-          singles.empty() ? run({Kind::single, k}) : singles[k], {labels, {}, {}}, sum,
-          ForwardMode::evaluation(), kept);
+          singles.empty() ? run({Kind::single, k}) : singles[k], aim, sum, forwardMode(options.mode), kept);
   return kept.images();
 }
 

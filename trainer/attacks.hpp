@@ -20,11 +20,6 @@ namespace rdi::train {
 torch::Tensor perturb(GraphModule& module, const torch::Tensor& images, const Aim& aim,
                       const AttackOptions& options, const Goal& goal, torch::Generator& generator);
 
-/// The attack of this form on a net in training, which leaves by no rule yet: for single, main, average, own,
-/// max-average. Throws rdi::Error for the others.
-torch::Tensor attack(GraphModule& module, const torch::Tensor& images, const torch::Tensor& labels,
-                     const AttackOptions& options, const AttackForm& form, torch::Generator& generator);
-
 /// The attack of this form, by somebody who knows everything about the net and its rule. `singles`, one
 /// result an exit of the single attacks with these options, saves max-average computing its own.
 torch::Tensor attackUnderRule(GraphModule& module, const torch::Tensor& images, const torch::Tensor& labels,

@@ -184,11 +184,7 @@ public:
   }
 
   // Everybody at the main exit: the static net.
-  graph::ExitRule closed() const {
-    graph::ExitRule rule;
-    rule.thresholds.assign(subject_.exitCount() - 1, -std::numeric_limits<float>::infinity());
-    return rule;
-  }
+  graph::ExitRule closed() const { return graph::mainExitOnly(subject_.exitCount()); }
 
   const ImageSet images;
 

@@ -17,7 +17,8 @@ using Kind = AttackForm::Kind;
 Tensor lossesOf(const Tensor& answers, const Aim& aim, Surrogate surrogate) {
   const int64_t exits = answers.size(0), count = answers.size(1);
   const auto often = [&](const Tensor& values) { return values.defined() ? values.repeat({exits}) : values; };
-  return surrogateLoss(answers.flatten(0, 1), {often(aim.labels), often(aim.other), {}}, surrogate)
+  const Tensor reference = aim.reference.defined() ? aim.reference.flatten(0, 1) : aim.reference;
+  return surrogateLoss(answers.flatten(0, 1), {often(aim.labels), often(aim.other), {}, reference}, surrogate)
       .view({exits, count});
 }
 
@@ -25,6 +26,20 @@ Tensor lossesOf(const Tensor& answers, const Aim& aim, Surrogate surrogate) {
 Tensor atExit(const Tensor& values, const Tensor& exit) {
   const Tensor columns = torch::arange(values.size(1), exit.options());
   return values.index({exit, columns});
+}
+
+// The loss of the answer at an exit of each image's own.
+Tensor lossAtExit(const Tensor& answers, const Tensor& exit, const Aim& aim, Surrogate surrogate) {
+  Aim there = aim;
+  if (aim.reference.defined()) there.reference = atExit(aim.reference, exit);
+  return surrogateLoss(atExit(answers, exit), there, surrogate);
+}
+
+// The loss of exit k's answer.
+Tensor lossOfExit(const Tensor& answer, size_t k, const Aim& aim, Surrogate surrogate) {
+  Aim there = aim;
+  if (aim.reference.defined()) there.reference = aim.reference[static_cast<int64_t>(k)];
+  return surrogateLoss(answer, there, surrogate);
 }
 
 // The mean of - ln p_c over classes: cross-entropy against the uniform distribution.
@@ -42,7 +57,7 @@ Tensor answerAt(const Scores& scores, size_t k, graph::Fusion fusion) {
 }  // namespace
 
 Goal singleExit(size_t k, Surrogate surrogate) {
-  return {[=](const Scores& scores, const Aim& aim) { return surrogateLoss(scores[k], aim, surrogate); },
+  return {[=](const Scores& scores, const Aim& aim) { return lossOfExit(scores[k], k, aim, surrogate); },
           onlyExit(k),
           {}};
 }
@@ -50,22 +65,6 @@ Goal singleExit(size_t k, Surrogate surrogate) {
 Goal averageOfExits(Surrogate surrogate) {
   return {[=](const Scores& scores, const Aim& aim) {
             return lossesOf(torch::stack(scores), aim, surrogate).mean(0);
-          },
-          kAllExits,
-          {}};
-}
-
-Goal sumOfExits(Surrogate surrogate) {
-  return {[=](const Scores& scores, const Aim& aim) {
-            return lossesOf(torch::stack(scores), aim, surrogate).sum(0);
-          },
-          kAllExits,
-          {}};
-}
-
-Goal ownExit(Surrogate surrogate) {
-  return {[=](const Scores& scores, const Aim& aim) {
-            return surrogateLoss(atExit(torch::stack(scores), aim.exit), aim, surrogate);
           },
           kAllExits,
           {}};
@@ -91,7 +90,7 @@ Goal goalOf(const AttackForm& form, const AttackOptions& options, const graph::E
   switch (form.kind) {
     case Kind::single:
       goal.loss = [=, fusion = rule.fusion](const Scores& scores, const Aim& aim) {
-        return surrogateLoss(answerAt(scores, form.exit, fusion), aim, surrogate);
+        return lossOfExit(answerAt(scores, form.exit, fusion), form.exit, aim, surrogate);
       };
       goal.exits = rule.fusion == graph::Fusion::last ? onlyExit(form.exit) : exitsUpTo(form.exit);
       break;
@@ -108,22 +107,23 @@ Goal goalOf(const AttackForm& form, const AttackOptions& options, const graph::E
       break;
     case Kind::own:
       goal.loss = [=, fusion = rule.fusion](const Scores& scores, const Aim& aim) {
-        return surrogateLoss(atExit(fusedAnswers(scores, fusion), aim.exit), aim, surrogate);
+        return lossAtExit(fusedAnswers(scores, fusion), aim.exit, aim, surrogate);
       };
       break;
     case Kind::random: {
-      Tensor weights = torch::empty({static_cast<int64_t>(exitCount), 1}).uniform_(0, 1, generator);
+      Tensor weights = torch::empty({static_cast<int64_t>(exitCount), 1}, generator.device());
+      weights.uniform_(0, 1, generator);
       weights = weights / weights.sum();
       goal.loss = [=, fusion = rule.fusion](const Scores& scores, const Aim& aim) {
         const Tensor losses = lossesOf(fusedAnswers(scores, fusion), aim, surrogate);
-        return (losses * weights.to(losses.device())).sum(0);
+        return (losses * weights).sum(0);
       };
       break;
     }
     case Kind::routed:
       goal.loss = [=](const Scores& scores, const Aim& aim) {
         const Route route(scores, rule);
-        return surrogateLoss(atExit(route.answers(), route.taken()), aim, surrogate);
+        return lossAtExit(route.answers(), route.taken(), aim, surrogate);
       };
       break;
     case Kind::softRouted:

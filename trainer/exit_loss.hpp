@@ -27,12 +27,9 @@ struct Goal {
   double exitCount = 1;  // losses summed up in `loss`, for StepRule::wrm
 };
 
-/// l_k of one exit (0-based), of the mean over exits, of their sum (what max-average selects by), of the exit
-/// in aim.exit. Answers are the exits' own scores.
+/// l_k of one exit (0-based) and the mean over exits, of the exits' own scores.
 Goal singleExit(size_t k, Surrogate surrogate = Surrogate::crossEntropy);
 Goal averageOfExits(Surrogate surrogate = Surrogate::crossEntropy);
-Goal sumOfExits(Surrogate surrogate = Surrogate::crossEntropy);
-Goal ownExit(Surrogate surrogate = Surrogate::crossEntropy);
 
 /// The goal of any form but max-average against a net that leaves by `rule`: answers are those after fusion,
 /// `reached` is 1 where the rule's answer is wrong or, for a slowdown, the exit taken. `generator` draws what
@@ -40,7 +37,7 @@ Goal ownExit(Surrogate surrogate = Surrogate::crossEntropy);
 Goal goalOf(const AttackForm& form, const AttackOptions& options, const graph::ExitRule& rule,
             size_t exitCount, torch::Generator& generator);
 
-/// sumOfExits after fusion, for max-average against such a net; untargeted where the surrogate aims at a
+/// The sum over exits after fusion, which max-average selects by; untargeted where the surrogate aims at a
 /// class.
 Goal sumUnderRule(const AttackOptions& options, const graph::ExitRule& rule);
 

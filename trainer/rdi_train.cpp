@@ -37,7 +37,9 @@ void declare(CLI::App& app, Arguments& a) {
       ->capture_default_str();
   app.add_option("--held-out-seed", o.heldOutSeed, "Draws them; 0 = the last ones")->capture_default_str();
   app.add_option("--defence", o.defence,
-                 "standard, or the attack trained on: main, average, own, max-average, single:K")
+                 "standard, or the attacks trained on: main, average, own (each image one drawn exit), each "
+                 "(every exit its own attack), max-average, single:K, routed, soft-routed, ...; several with "
+                 "weights: own=0.7,soft-routed=0.3")
       ->capture_default_str();
   addAttackOptions(app, o.attack, "--attack-steps");
   app.add_option("--attack-mode", a.attackMode,
@@ -51,6 +53,28 @@ void declare(CLI::App& app, Arguments& a) {
   app.add_option("--exit-weights", o.exitWeights, "w_i, one an exit, e.g. 1,1,1")
       ->delimiter(',')
       ->allow_extra_args(false);
+  app.add_option("--loss", o.loss, "cross-entropy or trades")->capture_default_str();
+  app.add_option("--trades-beta", o.tradesBeta,
+                 "trades: beta in loss = sum_i w_i (CE(clean_i) + beta KL(clean_i || attacked_i))")
+      ->capture_default_str();
+  app.add_option("--weight-perturbation", o.weightPerturbation,
+                 "gamma of adversarial weight perturbation (AWP), e.g. 0.005; 0 = none")
+      ->capture_default_str();
+  app.add_option("--criterion", o.criterion,
+                 "Of the rule that routed attacks follow: entropy, max_probability or margin")
+      ->capture_default_str();
+  app.add_option("--fusion", o.fusion, "Likewise: last or mean")->capture_default_str();
+  app.add_option("--patience", o.patience, "Likewise: exits in a row that must agree")->capture_default_str();
+  app.add_option("--exit-shares", o.exitShares,
+                 "Likewise: shares of the images that leave at each exit, e.g. 3,3,4; equal when not given")
+      ->delimiter(',')
+      ->allow_extra_args(false);
+  app.add_option("--thresholds-every", o.thresholdsEvery,
+                 "Likewise: iterations between estimates of its thresholds")
+      ->capture_default_str();
+  app.add_option("--shift", o.shift, "Move each image by up to so many pixels, anew each time")
+      ->capture_default_str();
+  app.add_flag("--flip", o.flip, "Mirror half of the images, anew each time");
   app.add_option("--label-smoothing", o.labelSmoothing, "Share of the label spread over all classes")
       ->capture_default_str();
   app.add_option("--iterations", o.iterations, "Length of the training in batches");
@@ -81,6 +105,14 @@ void declare(CLI::App& app, Arguments& a) {
                  "Iterations between looks at held-out images; 0 = at the end")
       ->capture_default_str();
   app.add_option("--validate-images", o.validateImages, "Held-out images looked at")->capture_default_str();
+  app.add_option(
+         "--collapse-drop", o.collapseDrop,
+         "Go back to the last good state, and attack with more steps, when so much of the best robust "
+         "accuracy on held-out images is lost; 0 = never")
+      ->capture_default_str();
+  app.add_option("--validate-steps", o.validateSteps,
+                 "PGD steps they are attacked with, if training has fewer")
+      ->capture_default_str();
 }
 
 std::string joined(const std::vector<double>& shares) {
@@ -109,6 +141,10 @@ int train(const CLI::App& app, Arguments& a) {
     line.finish();
     std::fprintf(stderr, "held out (%ld images), accuracy of each exit in %%: clean %s, attacked %s\n",
                  static_cast<long>(v.images), joined(v.clean).c_str(), joined(v.attacked).c_str());
+  };
+  hooks.notice = [&](const std::string& notice) {
+    line.finish();
+    std::fprintf(stderr, "rdi-train: %s\n", notice.c_str());
   };
   hooks.stopRequested = stopRequested;
   hooks.loading = loadingOn(line);

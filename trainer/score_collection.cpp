@@ -19,15 +19,16 @@ std::vector<float> scoresOf(GraphModule& module, const torch::Tensor& images) {
 
 ScoreTable collectScores(GraphModule& module, const DeviceImages& images,
                          const std::optional<AttackForm>& form, const AttackOptions& options,
-                         int64_t batchSize, int64_t limit, torch::Generator& generator,
-                         const ImagesDone& done) {
+                         const graph::ExitRule& rule, int64_t batchSize, int64_t limit,
+                         torch::Generator& generator) {
   const int64_t total = limit > 0 ? std::min(limit, images.count()) : images.count();
   ScoreTable table;
   table.exitCount = static_cast<int>(module.exitCount());
   table.count = total;
   for (int64_t first = 0; first < total; first += batchSize) {
     Batch batch = images.range(first, std::min(batchSize, total - first));
-    if (form) batch.images = attack(module, batch.images, batch.labels, options, *form, generator);
+    if (form)
+      batch.images = attackUnderRule(module, batch.images, batch.labels, options, *form, rule, generator);
     const std::vector<float> values = scoresOf(module, batch.images);
     const auto rows = static_cast<size_t>(batch.labels.size(0) * table.exitCount);
     table.classCount = static_cast<int>(values.size() / rows);
@@ -35,7 +36,6 @@ ScoreTable collectScores(GraphModule& module, const DeviceImages& images,
     const torch::Tensor labels = batch.labels.to(torch::kCPU, torch::kUInt8).contiguous();
     table.labels.insert(table.labels.end(), labels.data_ptr<uint8_t>(),
                         labels.data_ptr<uint8_t>() + labels.numel());
-    if (done) done(first + batch.labels.size(0));
   }
   return table;
 }

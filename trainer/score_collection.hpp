@@ -5,9 +5,9 @@
 
 #include <torch/torch.h>
 
-#include <functional>
 #include <optional>
 
+#include "graph/exit_rule.hpp"
 #include "trainer/attack_options.hpp"
 #include "trainer/device_images.hpp"
 #include "trainer/graph_module.hpp"
@@ -15,17 +15,14 @@
 
 namespace rdi::train {
 
-/// Told how many images are done.
-using ImagesDone = std::function<void(int64_t)>;
-
 /// Logits of every exit in evaluation mode: count x exits x classes.
 std::vector<float> scoresOf(GraphModule& module, const torch::Tensor& images);
 
-/// Scores of the first `limit` images (all when 0), attacked when a form is given, computed in evaluation
-/// mode.
+/// Scores of the first `limit` images (all when 0), attacked under the rule when a form is given, computed in
+/// evaluation mode.
 ScoreTable collectScores(GraphModule& module, const DeviceImages& images,
                          const std::optional<AttackForm>& form, const AttackOptions& options,
-                         int64_t batchSize, int64_t limit, torch::Generator& generator,
-                         const ImagesDone& done = {});
+                         const graph::ExitRule& rule, int64_t batchSize, int64_t limit,
+                         torch::Generator& generator);
 
 }  // namespace rdi::train

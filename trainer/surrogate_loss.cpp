@@ -31,7 +31,8 @@ Tensor margin(const Tensor& answers, const Tensor& labels) {
 
 Aim Aim::pick(const Tensor& rows) const {
   const auto part = [&](const Tensor& all) { return all.defined() ? all.index_select(0, rows) : all; };
-  return {part(labels), part(other), part(exit)};
+  return {part(labels), part(other), part(exit),
+          reference.defined() ? reference.index_select(1, rows) : reference};
 }
 
 Tensor surrogateLoss(const Tensor& answers, const Aim& aim, Surrogate surrogate) {
@@ -45,6 +46,8 @@ Tensor surrogateLoss(const Tensor& answers, const Aim& aim, Surrogate surrogate)
       const Tensor top = std::get<0>(answers.topk(3, 1));
       return margin(answers, aim.labels) / (top.select(1, 0) - top.select(1, 2) + kTiny);
     }
+    case Surrogate::divergence:
+      return (torch::exp(aim.reference) * (aim.reference - torch::log_softmax(answers, -1))).sum(-1);
     case Surrogate::targetedDlr:
       break;
   }

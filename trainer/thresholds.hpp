@@ -15,4 +15,8 @@ namespace rdi::train {
 /// paper's authors.
 std::vector<float> equalShares(const ScoreTable& images, const graph::ExitRule& rule);
 
+/// The same for other shares of the images, one an exit, in proportion; their sum is above 0.
+std::vector<float> givenShares(const ScoreTable& images, const graph::ExitRule& rule,
+                               const std::vector<double>& shares);
+
 }  // namespace rdi::train

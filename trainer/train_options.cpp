@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "graph/error.hpp"
+#include "graph/exit_rule.hpp"
 
 namespace rdi::train {
 
@@ -39,10 +40,20 @@ void visitTraining(Options& o, const Visit& visit) {
   visit("held_out", o.heldOut);
   visit("held_out_seed", o.heldOutSeed);
   visit("defence", o.defence);
+  visit("epsilon_warmup_iterations", o.epsilonWarmupIterations);
+  visit("loss", o.loss);
   visit("clean_weight", o.cleanWeight);
+  visit("trades_beta", o.tradesBeta);
   visit("exit_weights", o.exitWeights);
   visit("label_smoothing", o.labelSmoothing);
-  visit("epsilon_warmup_iterations", o.epsilonWarmupIterations);
+  visit("weight_perturbation", o.weightPerturbation);
+  visit("criterion", o.criterion);
+  visit("fusion", o.fusion);
+  visit("patience", o.patience);
+  visit("exit_shares", o.exitShares);
+  visit("thresholds_every", o.thresholdsEvery);
+  visit("shift", o.shift);
+  visit("flip", o.flip);
   visit("iterations", o.iterations);
   visit("epochs", o.epochs);
   visit("batch_size", o.batchSize);
@@ -63,6 +74,8 @@ void visitTraining(Options& o, const Visit& visit) {
   visit("checkpoint_every", o.checkpointEvery);
   visit("validate_every", o.validateEvery);
   visit("validate_images", o.validateImages);
+  visit("validate_steps", o.validateSteps);
+  visit("collapse_drop", o.collapseDrop);
 }
 
 }  // namespace
@@ -92,12 +105,31 @@ void checkTrainOptions(const TrainOptions& o) {
          "0 to below 1");
   expect(o.epsilonWarmupIterations >= 0, "epsilon-warmup-iterations", text(o.epsilonWarmupIterations),
          "0 or more");
+  expect(o.loss == "cross-entropy" || o.loss == "trades", "loss", o.loss, "cross-entropy or trades");
+  expect(std::isfinite(o.tradesBeta) && o.tradesBeta > 0, "trades-beta", text(o.tradesBeta), "above 0");
+  if (o.loss == "trades" && o.defence == "standard")
+    throw Error("--loss trades compares clean with attacked images, and --defence standard attacks none");
+  expect(std::isfinite(o.weightPerturbation) && o.weightPerturbation >= 0 && o.weightPerturbation < 1,
+         "weight-perturbation", text(o.weightPerturbation), "0 to below 1, e.g. 0.005");
+  graph::criterionFromName(o.criterion);
+  graph::fusionFromName(o.fusion);
+  expect(o.patience >= 1, "patience", text(o.patience), "1 or more exits");
+  double shares = 0;
+  for (double share : o.exitShares) {
+    expect(std::isfinite(share) && share >= 0, "exit-shares", text(share), "numbers from 0");
+    shares += share;
+  }
+  expect(o.exitShares.empty() || shares > 0, "exit-shares", "nothing but 0", "a share above 0");
+  expect(o.thresholdsEvery >= 1, "thresholds-every", text(o.thresholdsEvery), "1 or more iterations");
+  expect(o.shift >= 0 && o.shift <= 64, "shift", text(o.shift), "0 to 64 pixels");
   expect(o.threads >= 0, "threads", text(o.threads), "0 (all cores) or more");
   expect(o.precision == "float32" || o.precision == "bf16", "precision", o.precision, "float32 or bf16");
   expect(o.logEvery >= 1, "log-every", text(o.logEvery), "1 or more iterations");
   expect(o.checkpointEvery >= 1, "checkpoint-every", text(o.checkpointEvery), "1 or more iterations");
   expect(o.validateEvery >= 0, "validate-every", text(o.validateEvery), "0 or more iterations");
   expect(o.validateImages >= 0, "validate-images", text(o.validateImages), "0 or more images");
+  expect(o.collapseDrop >= 0 && o.collapseDrop < 1, "collapse-drop", text(o.collapseDrop), "0 to below 1");
+  expect(o.validateSteps >= 1, "validate-steps", text(o.validateSteps), "1 or more");
   for (double weight : o.exitWeights)
     expect(std::isfinite(weight) && weight >= 0, "exit-weights", text(weight), "numbers from 0");
   checkAttackOptions(o.attack);
@@ -145,6 +177,18 @@ void checkStillHeldOut(const HeldOut& asked, const HeldOut& recorded, const std:
   if (asked.seed != recorded.seed)
     throw Error(text("--held-out-seed: found ", asked.seed, ", expected ", recorded.seed, ": ", modelFile,
                      " was trained on images that this would hold out"));
+}
+
+AttackOptions validationAttack(const TrainOptions& o) {
+  AttackOptions attack = o.attack;
+  attack.mode = AttackMode::eval;
+  attack.project = true;
+  attack.startScale = 1;
+  if (attack.steps < o.validateSteps) {
+    attack.steps = o.validateSteps;
+    attack.stepSize = 2.5 * attack.epsilon / attack.steps;
+  }
+  return attack;
 }
 
 double learningRateAt(const TrainOptions& o, int64_t iteration, int64_t iterations) {

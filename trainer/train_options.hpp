@@ -24,13 +24,25 @@ struct TrainOptions {
   int64_t heldOut = 5000;       // images of the training set that are never trained on
   uint64_t heldOutSeed = 1;     // draws them; 0 = the last ones (see trainingPart)
   // Defence
-  std::string defence =
-      "own";  // standard, or the attack form trained on: main, average, own, max-average, single:K
+  // standard (clean images alone), the attack form trained on (see AttackForm), `each` (every exit learns
+  // from its own attack), or several with weights, of which every batch draws one: own=0.7,soft-routed=0.3
+  std::string defence = "own";
   AttackOptions attack;
-  double cleanWeight = 0.5;         // c in sum_i w_i (c CE(clean_i) + (1 - c) CE(attacked_i))
-  std::vector<double> exitWeights;  // w_i; empty = all 1
-  double labelSmoothing = 0;
   int64_t epsilonWarmupIterations = 0;  // radius and step grow linearly from 0 over these
+  std::string loss = "cross-entropy";   // or trades
+  double cleanWeight = 0.5;             // c in sum_k w_k (c CE(clean_k) + (1 - c) CE(attacked_k))
+  double tradesBeta = 6;            // beta in sum_k w_k (CE(clean_k) + beta KL(p_k(clean) || p_k(attacked)))
+  std::vector<double> exitWeights;  // w_k; empty = all 1
+  double labelSmoothing = 0;        // of the cross-entropy
+  double weightPerturbation = 0;    // gamma of adversarial weight perturbation; 0 = none
+  // The rule that routed and soft-routed attacks follow: thresholds are estimated again and again
+  std::string criterion = "entropy", fusion = "last";
+  int patience = 1;
+  std::vector<double> exitShares;  // of the images that leave at each exit; empty = equal
+  int64_t thresholdsEvery = 100;   // iterations
+  // Images
+  int64_t shift = 0;  // each image anew: moved by up to so many pixels, and
+  bool flip = false;  // mirrored or not
   // Length and optimiser
   int64_t iterations = 0;  // 0: epochs are given
   double epochs = 0;
@@ -53,7 +65,9 @@ struct TrainOptions {
   int64_t logEvery = 100;         // iterations
   int64_t checkpointEvery = 500;  // iterations
   int64_t validateEvery = 0;      // iterations; 0 = only at the end
-  int64_t validateImages = 1000;  // of the held-out part, attacked like in training; 0 = no validation
+  int64_t validateImages = 1000;  // of the held-out part; 0 = no validation
+  double collapseDrop = 0.5;      // share of the best robust accuracy whose loss is a collapse; 0 = none is
+  int validateSteps = 10;         // of PGD on the mean over exits, if training takes no more
 };
 
 /// Throws rdi::Error naming the first value that makes no sense. What depends on model and data is checked
@@ -77,6 +91,10 @@ std::optional<HeldOut> heldOutOf(const nlohmann::json& recipe, const std::string
 
 /// Throws rdi::Error when images that would be held out are among those that the model was trained on.
 void checkStillHeldOut(const HeldOut& asked, const HeldOut& recorded, const std::string& modelFile);
+
+/// The attack that a training is watched by: PGD within the same radius from a start within it, with the
+/// steps of the training where they are more.
+AttackOptions validationAttack(const TrainOptions& options);
 
 /// Learning rate at an iteration (0-based) of a training of so many.
 double learningRateAt(const TrainOptions& options, int64_t iteration, int64_t iterations);

@@ -6,108 +6,49 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
-#include <filesystem>
-#include <fstream>
 #include <memory>
-#include <sstream>
-#include <thread>
+#include <numeric>
 
-#include "graph/cost.hpp"
 #include "graph/error.hpp"
 #include "graph/metadata.hpp"
 #include "graph/model_io.hpp"
 #include "graph/shapes.hpp"
 #include "graph/zoo/zoo.hpp"
-#include "trainer/attacks.hpp"
+#include "trainer/augment.hpp"
+#include "trainer/batch_order.hpp"
 #include "trainer/checkpoint.hpp"
+#include "trainer/collapse_guard.hpp"
 #include "trainer/data.hpp"
+#include "trainer/defence.hpp"
 #include "trainer/device.hpp"
 #include "trainer/device_images.hpp"
 #include "trainer/graph_module.hpp"
 #include "trainer/model_fit.hpp"
+#include "trainer/number_format.hpp"
 #include "trainer/optimizer.hpp"
+#include "trainer/run_folder.hpp"
+#include "trainer/running_metrics.hpp"
 #include "trainer/score_collection.hpp"
+#include "trainer/thresholds.hpp"
 #include "trainer/torch_compat.hpp"
+#include "trainer/trained_model.hpp"
+#include "trainer/weight_perturbation.hpp"
 
 namespace rdi::train {
 namespace {
 
 using torch::Tensor;
 using Clock = std::chrono::steady_clock;
-namespace fs = std::filesystem;
 
 constexpr double kSecondsBetweenProgress = 0.5;
 constexpr int64_t kValidationBatch = 500;
-
-struct RunFolder {
-  fs::path path;
-  std::string initial() const { return (path / "initial.onnx").string(); }
-  std::string checkpoint() const { return (path / "checkpoint.rdi").string(); }
-  std::string metrics() const { return (path / "metrics.jsonl").string(); }
-  std::string model() const { return (path / "model.onnx").string(); }
-};
+constexpr int64_t kThresholdImages = 1000;
+constexpr int64_t kGuardImages = 300;
+constexpr int kMostRollbacks = 3;
 
 double secondsSince(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
-
-// Draws batches without replacement; a new order when what is left does not fill a batch.
-class BatchOrder {
-public:
-  BatchOrder(int64_t imageCount, int64_t batchSize, const torch::Device& device, uint64_t seed)
-      : imageCount_(imageCount),
-        batchSize_(batchSize),
-        device_(device),
-        generator_(makeGenerator(device, seed)) {}
-
-  Tensor next() {
-    if (!order_.defined() || position_ + batchSize_ > imageCount_) {
-      order_ = torch::randperm(imageCount_, generator_, torch::TensorOptions(torch::kInt64).device(device_));
-      position_ = 0;
-    }
-    position_ += batchSize_;
-    return order_.narrow(0, position_ - batchSize_, batchSize_);
-  }
-
-  void save(Checkpoint& checkpoint) const {
-    checkpoint.add("order", order_.defined() ? order_ : torch::empty({0}, torch::kInt64));
-    checkpoint.add("generator.order", generator_.get_state());
-    checkpoint.state["position"] = position_;
-  }
-
-  void restore(const Checkpoint& checkpoint) {
-    const Tensor& order = checkpoint.tensor("order");
-    order_ = order.numel() == 0 ? Tensor() : order.to(device_);
-    generator_.set_state(checkpoint.tensor("generator.order"));
-    position_ = checkpoint.state.at("position").get<int64_t>();
-    if (order_.defined() && order_.numel() != imageCount_)
-      throw Error(
-          text("the checkpoint was trained on ", order_.numel(), " images, the data now has ", imageCount_));
-  }
-
-private:
-  int64_t imageCount_, batchSize_, position_ = 0;
-  torch::Device device_;
-  torch::Generator generator_;
-  Tensor order_;
-};
-
-// Sums since the last line of metrics, kept on the device: reading them is what waits for it.
-struct RunningMetrics {
-  Tensor loss;     // sum over iterations
-  Tensor correct;  // exits x halves
-  int64_t iterations = 0;
-
-  RunningMetrics(int64_t exits, int64_t halves, const torch::Device& device)
-      : loss(torch::zeros({}, torch::TensorOptions(torch::kFloat32).device(device))),
-        correct(torch::zeros({exits, halves}, torch::TensorOptions(torch::kInt64).device(device))) {}
-
-  void clear() {
-    loss.zero_();
-    correct.zero_();
-    iterations = 0;
-  }
-};
 
 class Training {
 public:
@@ -116,6 +57,7 @@ public:
            const LoadProgress& loading)
       : options_(std::move(options)),
         folder_(std::move(folder)),
+        metricsFile_(folder_.metrics()),
         model_(std::move(model)),
         source_(dataSource(options_.data)),
         device_(useDevice(options_.device, options_.threads)) {
@@ -131,6 +73,9 @@ public:
       heldOut_ = std::make_unique<DeviceImages>(heldOutPart(images, options_.heldOut, options_.heldOutSeed),
                                                 device_);
 
+    augmentation_.shift = static_cast<int>(options_.shift);
+    augmentation_.flip = options_.flip;
+
     torch::manual_seed(options_.seed);
     GraphModuleOptions moduleOptions;
     moduleOptions.channelsLast = options_.channelsLast;
@@ -144,13 +89,21 @@ public:
             "rdi-attach adds");
     });
     module_->to(device_);
-    const auto exits = static_cast<int64_t>(module_->exitCount());
-
-    isDefended_ = options_.defence != "standard";
-    if (isDefended_) form_ = attackFormFromName(options_.defence, module_->exitCount());
-    usesClean_ = !isDefended_ || options_.cleanWeight > 0;
-    usesAttacked_ = isDefended_ && options_.cleanWeight < 1;
-    setLossWeights();
+    const size_t exits = module_->exitCount();
+    defence_ = std::make_unique<Defence>(options_, *module_, device_);
+    rule_ = graph::mainExitOnly(exits);
+    rule_.criterion = graph::criterionFromName(options_.criterion);
+    rule_.fusion = graph::fusionFromName(options_.fusion);
+    rule_.patience = options_.patience;
+    exitShares_ = options_.exitShares;
+    if (exitShares_.empty()) exitShares_.assign(exits, 1);
+    if (exitShares_.size() != exits)
+      throw Error(text("--exit-shares: found ", exitShares_.size(), " values, expected ", exits,
+                       ", one for each exit of the model"));
+    guard_ = std::make_unique<CollapseGuard>(options_.collapseDrop,
+                                             static_cast<int64_t>(source_.classNames.size()));
+    if (options_.weightPerturbation > 0)
+      perturbation_ = std::make_unique<WeightPerturbation>(module_->trainable(), options_.weightPerturbation);
 
     std::vector<Tensor> averaged;
     for (const GraphModule::Weight& weight : module_->weights())
@@ -159,7 +112,9 @@ public:
     if (options_.ema > 0) average_ = std::make_unique<MovingAverage>(averaged, options_.ema);
     order_ = std::make_unique<BatchOrder>(trained.count, options_.batchSize, device_, options_.seed * 2 + 1);
     attackGenerator_ = makeGenerator(device_, options_.seed * 2 + 2);
-    metrics_ = std::make_unique<RunningMetrics>(exits, int64_t{usesClean_} + int64_t{usesAttacked_}, device_);
+    imageGenerator_ = makeGenerator(device_, options_.seed * 2 + 3);
+    const int64_t halves = int64_t{defence_->usesClean()} + int64_t{defence_->usesAttacked()};
+    metrics_ = std::make_unique<RunningMetrics>(static_cast<int64_t>(exits), halves, device_);
 
     const int64_t perEpoch = trained.count / options_.batchSize;
     iterations_ = options_.iterations > 0
@@ -186,12 +141,17 @@ public:
     metrics_->iterations = checkpoint.state.at("metrics_iterations").get<int64_t>();
     order_->restore(checkpoint);
     attackGenerator_.set_state(checkpoint.tensor("generator.attack"));
+    imageGenerator_.set_state(checkpoint.tensor("generator.images"));
+    const Tensor& thresholds = checkpoint.tensor("thresholds");
+    guard_->keep(checkpoint.state.at("best_robust").get<double>());
+    rollbacks_ = checkpoint.state.at("rollbacks").get<int>();
+    rule_.thresholds.assign(thresholds.data_ptr<float>(), thresholds.data_ptr<float>() + thresholds.numel());
     dropoutGenerator().set_state(checkpoint.tensor("generator.dropout"));
     iteration_ = checkpoint.state.at("iteration").get<int64_t>();
     secondsBefore_ = checkpoint.state.at("seconds").get<double>();
   }
 
-  void save() {
+  void save(const std::string& path) {
     // Never over a good checkpoint with weights that are no numbers.
     Tensor sum = metrics_->loss.clone();
     for (const Tensor& parameter : module_->trainable()) sum += parameter.detach().sum();
@@ -200,6 +160,8 @@ public:
     checkpoint.state["options"] = toJson(options_);
     checkpoint.state["iteration"] = iteration_;
     checkpoint.state["seconds"] = secondsTrained();
+    checkpoint.state["best_robust"] = guard_->best();
+    checkpoint.state["rollbacks"] = rollbacks_;
     checkpoint.state["metrics_iterations"] = metrics_->iterations;
     for (const GraphModule::Weight& weight : module_->weights())
       if (weight.moves()) checkpoint.add("weight." + weight.name, weight.value);
@@ -212,25 +174,30 @@ public:
     checkpoint.add("metrics.correct", metrics_->correct);
     order_->save(checkpoint);
     checkpoint.add("generator.attack", attackGenerator_.get_state());
+    checkpoint.add("generator.images", imageGenerator_.get_state());
+    checkpoint.add("thresholds", torch::tensor(rule_.thresholds, torch::kFloat32));
     checkpoint.add("generator.dropout", dropoutGenerator().get_state());
-    saveCheckpoint(checkpoint, folder_.checkpoint());
+    saveCheckpoint(checkpoint, path);
   }
 
   TrainOutcome run(const TrainHooks& hooks) {
-    forgetLaterMetrics();
+    metricsFile_.keepUpTo(iteration_);
     started_ = Clock::now();
     startIteration_ = iteration_;
     while (iteration_ < iterations_) {
       if (hooks.stopRequested && hooks.stopRequested()) {
-        save();
+        save(folder_.checkpoint());
         return TrainOutcome::stopped;
       }
       iterate();
       ++iteration_;
       report(hooks);
       const bool last = iteration_ == iterations_;
-      if (options_.validateEvery > 0 && iteration_ % options_.validateEvery == 0 && !last) validate(hooks);
-      if (iteration_ % options_.checkpointEvery == 0 || last) save();
+      if (options_.validateEvery > 0 && iteration_ % options_.validateEvery == 0 && !last) {
+        validate(hooks);
+        guard(hooks);
+      }
+      if (iteration_ % options_.checkpointEvery == 0 || last) save(folder_.checkpoint());
     }
     validate(hooks);
     writeModel();
@@ -241,22 +208,6 @@ private:
   torch::Generator dropoutGenerator() const { return at::globalContext().defaultGenerator(device_); }
 
   double secondsTrained() const { return secondsBefore_ + secondsSince(started_); }
-
-  void setLossWeights() {
-    const size_t exits = module_->exitCount();
-    std::vector<double> weights = options_.exitWeights;
-    if (weights.empty()) weights.assign(exits, 1.0);
-    if (weights.size() != exits)
-      throw Error(text("--exit-weights: found ", weights.size(), " values, expected ", exits,
-                       ", one for each exit of the model"));
-    std::vector<float> values;
-    for (double weight : weights) {
-      if (usesClean_)
-        values.push_back(static_cast<float>(weight * (usesAttacked_ ? options_.cleanWeight : 1)));
-      if (usesAttacked_) values.push_back(static_cast<float>(weight * (1 - options_.cleanWeight)));
-    }
-    lossWeights_ = torch::tensor(values).view({static_cast<int64_t>(exits), -1}).to(device_);
-  }
 
   AttackOptions attackNow() const {
     AttackOptions attack = options_.attack;
@@ -269,47 +220,41 @@ private:
     return attack;
   }
 
-  // Scores of all exits for clean and attacked images, one long batch: exits x halves x N rows.
-  Tensor scoresOf(const Batch& batch, const Tensor& attacked) {
-    std::vector<Tensor> halves;
-    if (usesClean_) halves.push_back(batch.images);
-    if (usesAttacked_) halves.push_back(attacked);
-    // Batch statistics are taken of clean and attacked images apart; without them one pass serves both.
-    if (halves.size() == 1 || !module_->hasBatchNormalization())
-      return torch::cat(
-          module_->forward(halves.size() == 1 ? halves[0] : torch::cat(halves), ForwardMode::training()));
-    const std::vector<Tensor> clean = module_->forward(halves[0], ForwardMode::training());
-    const std::vector<Tensor> robust = module_->forward(halves[1], ForwardMode::training());
-    std::vector<Tensor> all;
-    for (size_t k = 0; k < clean.size(); ++k) {
-      all.push_back(clean[k]);
-      all.push_back(robust[k]);
-    }
-    return torch::cat(all);
+  // What routed attacks follow: thresholds by which the exits take their shares of held-out images, or of
+  // images to train on where none are held out.
+  void estimateThresholds() {
+    torch::Generator unused = makeGenerator(device_, 0);
+    const ScoreTable table = collectScores(*module_, heldOut_ ? *heldOut_ : *images_, {}, options_.attack,
+                                           rule_, kValidationBatch, kThresholdImages, unused);
+    rule_.thresholds = givenShares(table, rule_, exitShares_);
+  }
+
+  std::vector<Tensor> gradientsOf(const Tensor& loss) const {
+    return torch::autograd::grad({loss}, module_->trainable(), {}, /*retain_graph=*/false,
+                                 /*create_graph=*/false, /*allow_unused=*/true);
   }
 
   void iterate() {
-    const Batch batch = images_->pick(order_->next());
+    if (defence_->followsRule() && iteration_ % options_.thresholdsEvery == 0) estimateThresholds();
+    Batch batch = images_->pick(order_->next());
+    if (augmentation_.any()) batch.images = augment(batch.images, augmentation_, imageGenerator_);
     const AutocastGuard autocast(device_.type(), options_.precision == "bf16");
-    Tensor attacked;
-    if (usesAttacked_)
-      attacked = attack(*module_, batch.images, batch.labels, attackNow(), form_, attackGenerator_);
-    const Tensor scores = scoresOf(batch, attacked);
-    const auto exits = static_cast<int64_t>(module_->exitCount());
-    const int64_t halves = lossWeights_.size(1);
-    const Tensor labels = batch.labels.repeat({exits * halves});
-    const Tensor losses =
-        torch::cross_entropy_loss(scores, labels, {}, at::Reduction::None, -100, options_.labelSmoothing);
-    const Tensor loss = (losses.view({exits, halves, -1}).mean(2) * lossWeights_).sum();
-    const std::vector<Tensor> gradients = torch::autograd::grad(
-        {loss}, module_->trainable(), {}, /*retain_graph=*/false, /*create_graph=*/false,
-        /*allow_unused=*/true);
+    const AttackedImages attacked =
+        defence_->attacked(batch, attackNow(), rule_, iteration_, attackGenerator_);
+    if (perturbation_) {
+      // The statistics of a net that never was are not kept.
+      const ForwardMode mode{/*batchStatistics=*/true, /*updateStatistics=*/false, /*dropout=*/true};
+      perturbation_->climb(gradientsOf(defence_->lossOf(batch, attacked, mode).value));
+    }
+    const Defence::Loss loss = defence_->lossOf(batch, attacked, ForwardMode::training());
+    const std::vector<Tensor> gradients = gradientsOf(loss.value);
+    if (perturbation_) perturbation_->undo();
     sgd_->step(gradients, learningRateAt(options_, iteration_, iterations_));
     if (average_) average_->update(iteration_);
 
     torch::NoGradGuard noGradient;
-    metrics_->loss.add_(loss);
-    metrics_->correct.add_(scores.argmax(1).eq(labels).view({exits, halves, -1}).sum(2));
+    metrics_->loss.add_(loss.value);
+    metrics_->correct.add_(loss.correct);
     ++metrics_->iterations;
   }
 
@@ -337,26 +282,29 @@ private:
     const double images = static_cast<double>(metrics_->iterations * options_.batchSize);
     for (int64_t half = 0; half < correct.size(1); ++half)
       for (int64_t k = 0; k < correct.size(0); ++k)
-        (half == 0 && usesClean_ ? progress.cleanAccuracy : progress.robustAccuracy)
+        (half == 0 && defence_->usesClean() ? progress.cleanAccuracy : progress.robustAccuracy)
             .push_back(static_cast<double>(correct[k][half].item<int64_t>()) / images);
-    progress.epsilon = isDefended_ ? attackNow().epsilon : 0;
+    progress.epsilon = defence_->usesAttacked() ? attackNow().epsilon : 0;
     progress.learningRate = learningRateAt(options_, iteration_ - 1, iterations_);
     const double perIteration = secondsSince(started_) / static_cast<double>(iteration_ - startIteration_);
     progress.imagesPerSecond = static_cast<double>(options_.batchSize) / perIteration;
     progress.secondsLeft = perIteration * static_cast<double>(iterations_ - iteration_);
     progress.logged = log;
     if (log) {
-      appendMetrics({{"iteration", iteration_},
-                     {"loss", progress.loss},
-                     {"clean", progress.cleanAccuracy},
-                     {"robust", progress.robustAccuracy},
-                     {"epsilon", progress.epsilon},
-                     {"learning_rate", progress.learningRate},
-                     {"images_per_second", progress.imagesPerSecond},
-                     {"seconds", secondsTrained()}});
+      metricsFile_.append(toJson(progress, secondsTrained()));
       metrics_->clear();
     }
     if (hooks.progress) hooks.progress(progress);
+  }
+
+  // Of each exit when everybody leaves there.
+  std::vector<double> heldOutAccuracy(const std::optional<AttackForm>& form, int64_t images) {
+    torch::Generator generator = makeGenerator(device_, options_.seed);
+    const graph::ExitRule rule = graph::mainExitOnly(module_->exitCount());
+    return applyRule(collectScores(*module_, *heldOut_, form, validationAttack(options_), rule,
+                                   kValidationBatch, images, generator),
+                     rule)
+        .accuracyForced;
   }
 
   // With the averaged weights when there are any, as they are what is kept in the end.
@@ -366,41 +314,54 @@ private:
     Validation result;
     result.iteration = iteration_;
     result.images = std::min(options_.validateImages, heldOut_->count());
-    AttackOptions attack = options_.attack;
-    attack.mode = AttackMode::eval;
-    torch::Generator generator = makeGenerator(device_, options_.seed);
-    graph::ExitRule everybodyToMain;
-    everybodyToMain.thresholds.assign(module_->exitCount() - 1, -std::numeric_limits<float>::infinity());
-    const auto accuracies = [&](const std::optional<AttackForm>& form) {
-      return applyRule(collectScores(*module_, *heldOut_, form, attack, kValidationBatch,
-                                     options_.validateImages, generator),
-                       everybodyToMain)
-          .accuracyForced;
-    };
-    result.clean = accuracies({});
-    result.attacked = accuracies(AttackForm{AttackForm::Kind::average, 0});
+    result.clean = heldOutAccuracy({}, options_.validateImages);
+    result.attacked = heldOutAccuracy(AttackForm{AttackForm::Kind::average, 0}, options_.validateImages);
     if (average_) average_->swap();
-    validation_ = {{"images", result.images}, {"clean", result.clean}, {"attacked", result.attacked}};
-    appendMetrics({{"iteration", iteration_}, {"validation", validation_}});
+    validation_ = toJson(result);
+    metricsFile_.append({{"iteration", iteration_}, {"validation", validation_}});
     if (hooks.validation) hooks.validation(result);
   }
 
-  void appendMetrics(const nlohmann::json& line) {
-    std::ofstream file(folder_.metrics(), std::ios::app);
-    file << line.dump() << '\n' << std::flush;
-    if (!file) throw Error(text(folder_.metrics(), ": cannot be written; is the disk full?"));
-  }
-
-  // A run that died may have logged beyond its last checkpoint.
-  void forgetLaterMetrics() {
-    if (!fs::exists(folder_.metrics())) return;
-    std::istringstream old(graph::readFile(folder_.metrics()));
-    std::string kept, line;
-    while (std::getline(old, line)) {
-      const nlohmann::json json = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
-      if (json.is_object() && json.value("iteration", int64_t{0}) <= iteration_) kept += line + '\n';
+  // The weights as they are trained: an average would show a collapse late.
+  void guard(const TrainHooks& hooks) {
+    if (!heldOut_ || !defence_->usesAttacked() || options_.collapseDrop == 0) return;
+    const std::vector<double> accuracies = heldOutAccuracy(AttackForm{AttackForm::Kind::average, 0},
+                                                           std::min(options_.validateImages, kGuardImages));
+    const double robust =
+        std::accumulate(accuracies.begin(), accuracies.end(), 0.0) / static_cast<double>(accuracies.size());
+    if (!guard_->isCollapse(robust)) {
+      guard_->keep(robust);
+      save(folder_.good());
+      return;
     }
-    graph::writeFileAtomically(folder_.metrics(), kept);
+    const double best = guard_->best();
+    const int64_t here = iteration_;
+    if (++rollbacks_ > kMostRollbacks)
+      throw Error(text("robust accuracy on held-out images fell from ", percent(best), " % to ",
+                       percent(robust), " % at iteration ", here, ", after ", kMostRollbacks,
+                       " attempts with longer attacks; start again with a lower --learning-rate, or more "
+                       "--attack-steps. The last good state is ",
+                       folder_.good()));
+    const int rollbacks = rollbacks_;
+    const AttackOptions attack = options_.attack;
+    restore(loadCheckpoint(folder_.good()));
+    rollbacks_ = rollbacks;
+    options_.attack.steps = 2 * attack.steps;
+    options_.attack.stepSize = attack.stepSize / 2;
+    metricsFile_.keepUpTo(iteration_);
+    metricsFile_.append({{"iteration", iteration_},
+                         {"rollback",
+                          {{"from", here},
+                           {"robust_before", best},
+                           {"robust", robust},
+                           {"attack_steps", options_.attack.steps}}}});
+    save(folder_.checkpoint());
+    started_ = Clock::now();
+    startIteration_ = iteration_;
+    if (hooks.notice)
+      hooks.notice(text("robust accuracy on held-out images fell from ", percent(best), " % to ",
+                        percent(robust), " %: catastrophic overfitting. Back to iteration ", iteration_,
+                        "; attacks now take ", options_.attack.steps, " steps instead of ", attack.steps));
   }
 
   void writeModel() {
@@ -408,46 +369,35 @@ private:
     module_->writeBack(model_);
     if (average_) average_->swap();
 
-    const graph::Shape shape = graph::inputShape(model_);
-    graph::eraseRuleAndResults(model_);  // they speak of other weights
-    graph::Metadata metadata = graph::readMetadata(model_);
-    if (!options_.architecture.empty()) metadata.architecture = options_.architecture;
-    metadata.classNames = source_.classNames;
-    graph::Preprocessing preprocessing;
-    preprocessing.channels = static_cast<int>(shape[0]);
-    preprocessing.height = static_cast<int>(shape[1]);
-    preprocessing.width = static_cast<int>(shape[2]);
-    preprocessing.swapRB = shape[0] == 3;
-    metadata.preprocessing = preprocessing;
-    metadata.cost = graph::costToJson(model_);
-    // The recipe speaks of data and files by name; where they lay on this machine is nobody's business.
-    nlohmann::json recipe = toJson(options_);
-    recipe["data"] = source_.name;
-    recipe["init"] = fs::path(options_.init).filename().string();
-    recipe["iterations"] = iterations_;
-    recipe["trained_images"] = images_->count();
-    recipe["libtorch"] = TORCH_VERSION;
-    recipe["seconds"] = std::round(secondsTrained());
-    if (!validation_.is_null()) recipe["validation"] = validation_;
-    metadata.recipe = recipe;
-    graph::writeMetadata(model_, metadata);
+    nlohmann::json results = {{"iterations", iterations_},
+                              {"trained_images", images_->count()},
+                              {"libtorch", TORCH_VERSION},
+                              {"seconds", std::round(secondsTrained())}};
+    if (!validation_.is_null()) results["validation"] = validation_;
+    if (rollbacks_ > 0) results["rollbacks"] = rollbacks_;
+    stateTraining(model_, options_, source_, results);
     graph::saveModel(model_, folder_.model());
   }
 
   TrainOptions options_;
   RunFolder folder_;
+  MetricsFile metricsFile_;
   onnx::ModelProto model_;
   DataSource source_;
   torch::Device device_;
   std::unique_ptr<DeviceImages> images_, heldOut_;
   std::shared_ptr<GraphModule> module_;
-  bool isDefended_ = false, usesClean_ = true, usesAttacked_ = false;
-  AttackForm form_;
-  Tensor lossWeights_;  // exits x halves
+  std::unique_ptr<Defence> defence_;
+  graph::ExitRule rule_;  // that routed attacks follow
+  std::vector<double> exitShares_;
+  AugmentOptions augmentation_;
+  std::unique_ptr<WeightPerturbation> perturbation_;
+  std::unique_ptr<CollapseGuard> guard_;
+  int rollbacks_ = 0;
   std::unique_ptr<Sgd> sgd_;
   std::unique_ptr<MovingAverage> average_;
   std::unique_ptr<BatchOrder> order_;
-  torch::Generator attackGenerator_;
+  torch::Generator attackGenerator_, imageGenerator_;
   std::unique_ptr<RunningMetrics> metrics_;
   nlohmann::json validation_;
   int64_t iteration_ = 0, iterations_ = 0, startIteration_ = 0;
@@ -470,29 +420,22 @@ onnx::ModelProto modelToStartFrom(const TrainOptions& options) {
 TrainOutcome startTraining(const TrainOptions& options, const std::string& runFolder,
                            const TrainHooks& hooks) {
   checkTrainOptions(options);
-  const RunFolder folder{runFolder};
-  std::error_code ignored;
-  if (fs::exists(folder.checkpoint(), ignored) || fs::exists(folder.model(), ignored))
-    throw Error(text(runFolder, ": holds a training already; go on with --resume ", runFolder,
-                     " or give another folder"));
+  const RunFolder folder(runFolder);
+  folder.refuseSecondTraining();
   onnx::ModelProto model = modelToStartFrom(options);
   Training training(options, folder, model, options.init, hooks.loading);
 
-  std::error_code failure;
-  fs::create_directories(folder.path, failure);
-  if (failure)
-    throw Error(text(runFolder, ": cannot be created (", failure.message(), "); give a writable folder"));
+  folder.create();
   graph::saveModel(model, folder.initial());
-  fs::remove(folder.metrics(), ignored);
-  training.save();
+  MetricsFile(folder.metrics()).remove();
+  training.save(folder.checkpoint());
   return training.run(hooks);
 }
 
 TrainOutcome resumeTraining(const std::string& runFolder, std::optional<int> threads,
                             const TrainHooks& hooks) {
-  const RunFolder folder{runFolder};
-  if (!fs::exists(folder.checkpoint()))
-    throw Error(text(folder.checkpoint(), ": not found; expected the folder of a training that was started"));
+  const RunFolder folder(runFolder);
+  folder.expectTraining();
   const Checkpoint checkpoint = loadCheckpoint(folder.checkpoint());
   TrainOptions options;
   try {

@@ -5,37 +5,20 @@
 
 #include <cstdint>
 #include <functional>
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
-#include <vector>
 
 #include "trainer/data.hpp"
 #include "trainer/train_options.hpp"
+#include "trainer/training_metrics.hpp"
 
 namespace rdi::train {
-
-/// Where a training stands; means since the last line of metrics.jsonl.
-struct TrainProgress {
-  int64_t iteration = 0, iterations = 0;
-  double loss = 0;
-  std::vector<double> cleanAccuracy;   // of each exit on the training batches; empty when not computed
-  std::vector<double> robustAccuracy;  // the same, attacked
-  double epsilon = 0, learningRate = 0;
-  double imagesPerSecond = 0, secondsLeft = 0;
-  bool logged = false;  // this state became a line of metrics.jsonl
-};
-
-/// Accuracy of each exit on held-out images.
-struct Validation {
-  int64_t iteration = 0, images = 0;
-  std::vector<double> clean, attacked;
-};
 
 /// What a program is told, and asked, on the way. Each may be empty.
 struct TrainHooks {
   std::function<void(const TrainProgress&)> progress;
   std::function<void(const Validation&)> validation;
+  std::function<void(const std::string&)> notice;  // something that the user should know
   std::function<bool()> stopRequested;
   LoadProgress loading;
 };

@@ -2,8 +2,10 @@
 // SPDX-FileCopyrightText: the rdi authors
 
 #include <iterator>
+#include <vector>
 
 #include "graph/zoo/architectures.hpp"
+#include "graph/zoo/lean_branch.hpp"
 #include "graph/zoo/network_builder.hpp"
 
 namespace rdi::zoo {
@@ -51,7 +53,7 @@ std::string block(NetworkBuilder& net, const std::string& name, const std::strin
 }
 
 /// What a side exit computes before it pools and classifies.
-enum class Head { twoBlocks, oneBlock, none };
+enum class Head { twoBlocks, oneBlock, none, lean };
 
 struct ExitSpec {
   int layer;  // the exit hangs on the output of this layer of the backbone
@@ -62,9 +64,29 @@ constexpr ExitSpec kSixExits[] = {{2, Head::twoBlocks}, {5, Head::oneBlock}, {8,
 /// The paper puts exits after the 3rd and the 11th block and does not print their heads; these follow the
 /// same pattern as the six: two halving blocks at 32 x 32, none at 8 x 8.
 constexpr ExitSpec kTwoExits[] = {{4, Head::twoBlocks}, {12, Head::none}};
+/// A third, half and three quarters of the way.
+constexpr ExitSpec kLeanExits[] = {{8, Head::lean}, {12, Head::lean}, {15, Head::lean}};
 
-void sideExit(NetworkBuilder& net, int number, Head head, const std::string& src, int64_t channels) {
+std::vector<ExitSpec> specsOf(MobileNetExits exits) {
+  switch (exits) {
+    case MobileNetExits::six:
+      return {std::begin(kSixExits), std::end(kSixExits)};
+    case MobileNetExits::two:
+      return {std::begin(kTwoExits), std::end(kTwoExits)};
+    case MobileNetExits::lean:
+      break;
+  }
+  return {std::begin(kLeanExits), std::end(kLeanExits)};
+}
+
+void sideExit(NetworkBuilder& net, int number, Head head, const std::string& src, int64_t channels,
+              int64_t size) {
   const std::string branch = "branch_layer" + std::to_string(number);
+  if (head == Head::lean) {
+    const int64_t width = size > 4 ? 48 : 64;
+    addLeanBranch(net, branch, "exit" + std::to_string(number), src, size, width, kClasses);
+    return;
+  }
   int index = 0;
   const auto next = [&] { return branch + "." + std::to_string(index++); };
   std::string x = src;
@@ -85,12 +107,12 @@ void sideExit(NetworkBuilder& net, int number, Head head, const std::string& src
 }  // namespace
 
 onnx::ModelProto mobileNetV2(const std::string& name, MobileNetExits exits, uint64_t seed) {
-  const ExitSpec* exit = exits == MobileNetExits::six ? std::begin(kSixExits) : std::begin(kTwoExits);
-  const ExitSpec* const lastExit = exits == MobileNetExits::six ? std::end(kSixExits) : std::end(kTwoExits);
+  const std::vector<ExitSpec> specs = specsOf(exits);
+  auto exit = specs.begin();
   int exitNumber = 0;
 
   NetworkBuilder net(name, {3, 32, 32}, seed);
-  int64_t channels = 32;
+  int64_t channels = 32, size = 32;
   std::string x = net.conv("layer1", net.input(), convolution(channels, 3));
   x = net.relu("relu1", net.batchNorm("bn1", x));
   int layer = 1;
@@ -100,7 +122,9 @@ onnx::ModelProto mobileNetV2(const std::string& name, MobileNetExits exits, uint
       x = block(net, "layer" + std::to_string(layer), x, channels, stage.channels, stage.expansion,
                 i == 0 ? stage.stride : 1);
       channels = stage.channels;
-      if (exit != lastExit && exit->layer == layer) sideExit(net, ++exitNumber, (exit++)->head, x, channels);
+      if (i == 0) size /= stage.stride;
+      if (exit != specs.end() && exit->layer == layer)
+        sideExit(net, ++exitNumber, (exit++)->head, x, channels, size);
     }
   }
   x = net.conv("layer19", x, convolution(1280));

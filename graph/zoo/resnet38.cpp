@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: the rdi authors
 
+#include <algorithm>
+#include <iterator>
+
 #include "graph/zoo/architectures.hpp"
+#include "graph/zoo/lean_branch.hpp"
 #include "graph/zoo/network_builder.hpp"
 
 namespace rdi::zoo {
@@ -10,6 +14,13 @@ namespace {
 constexpr int64_t kClasses = 10;
 constexpr int kBlocksPerGroup = 6;
 constexpr int kFirstExitBlock = 1, kSecondExitBlock = 4;  // 0-based, in every group
+
+/// Where lean exits hang: half, two thirds and five sixths of the way, where features are worth classifying.
+struct LeanExit {
+  int group, block;  // 0-based
+};
+constexpr LeanExit kLeanExits[] = {{1, 2}, {1, 5}, {2, 2}};
+constexpr int64_t kLeanWidth = 48;
 
 ConvOptions convolution(int64_t outChannels, int64_t kernel, int64_t stride = 1) {
   ConvOptions options;
@@ -64,7 +75,7 @@ void sideExit(NetworkBuilder& net, int group, int number, const std::string& src
 
 }  // namespace
 
-onnx::ModelProto resNet38(const std::string& name, uint64_t seed) {
+onnx::ModelProto resNet38(const std::string& name, ResNetExits exits, uint64_t seed) {
   NetworkBuilder net(name, {3, 32, 32}, seed);
   std::string x = net.batchNorm("bn1", net.conv("conv1", net.input(), convolution(16, 3)));
   x = net.relu("relu", x);
@@ -74,7 +85,13 @@ onnx::ModelProto resNet38(const std::string& name, uint64_t seed) {
       const int64_t stride = group > 0 && block == 0 ? 2 : 1;
       const std::string layer = "group" + std::to_string(group) + "_layer" + std::to_string(block);
       x = basicBlock(net, layer, x, int64_t{16} << group, stride);
-      if (block == kFirstExitBlock || block == kSecondExitBlock) sideExit(net, group, ++exitNumber, x);
+      const auto isHere = [&](const LeanExit& exit) { return exit.group == group && exit.block == block; };
+      if (exits == ResNetExits::six) {
+        if (block == kFirstExitBlock || block == kSecondExitBlock) sideExit(net, group, ++exitNumber, x);
+      } else if (std::any_of(std::begin(kLeanExits), std::end(kLeanExits), isHere)) {
+        const std::string number = std::to_string(++exitNumber);
+        addLeanBranch(net, "branch_layer" + number, "exit" + number, x, 32 >> group, kLeanWidth, kClasses);
+      }
     }
   }
   x = net.flatten("flatten", net.globalAveragePool("avgpool", x));

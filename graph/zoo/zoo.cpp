@@ -21,11 +21,16 @@ struct Entry {
 const std::vector<Entry>& entries() {
   static const std::vector<Entry> all{
       {"rdi-smallcnn", smallCnn},
-      {"rdi-resnet38", resNet38},
+      {"rdi-resnet38",
+       [](const std::string& name, uint64_t seed) { return resNet38(name, ResNetExits::six, seed); }},
+      {"rdi-resnet38-lean",
+       [](const std::string& name, uint64_t seed) { return resNet38(name, ResNetExits::lean, seed); }},
       {"rdi-mobilenetv2",
        [](const std::string& name, uint64_t seed) { return mobileNetV2(name, MobileNetExits::six, seed); }},
       {"rdi-mobilenetv2-k2",
        [](const std::string& name, uint64_t seed) { return mobileNetV2(name, MobileNetExits::two, seed); }},
+      {"rdi-mobilenetv2-lean",
+       [](const std::string& name, uint64_t seed) { return mobileNetV2(name, MobileNetExits::lean, seed); }},
       {"resnet20", resNet20},
   };
   return all;

@@ -12,7 +12,8 @@
 namespace rdi::zoo {
 
 /// Names that build() knows: rdi-smallcnn, rdi-resnet38, rdi-mobilenetv2 (six exits), rdi-mobilenetv2-k2 (the
-/// paper's two), resnet20 (one exit).
+/// paper's two), rdi-resnet38-lean and rdi-mobilenetv2-lean (three exits that cost at most 2 % of the
+/// backbone), resnet20 (one exit).
 std::vector<std::string> architectures();
 
 /// A multi-exit ONNX model (opset 11, outputs exit1 .. exitK, main: logits) with freshly initialised weights;

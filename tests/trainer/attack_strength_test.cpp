@@ -260,7 +260,7 @@ TEST(MaxAverage, ChoosesAmongTheSingleAttacksItIsGiven) {
   const Tensor moved = attackUnderRule(module, x, labels, options, {AttackForm::Kind::maxAverage, 0},
                                        ruleWith(1), random, singles);
   torch::NoGradGuard noGradient;
-  const Goal sum = sumOfExits();
+  const Goal sum = sumUnderRule(options, ruleWith(1));
   const Aim aim{labels, {}, {}};
   const Tensor first = sum.loss(module.forward(singles[0], {}), aim),
                main = sum.loss(module.forward(singles[1], {}), aim);

@@ -162,14 +162,16 @@ TEST(Attack, OwnAttacksEachImagesDrawnExit) {
   auto random = generator();
   const Tensor first = perturb(module, x, {labels, {}, {}}, options, singleExit(0), random);
   const Tensor main = perturb(module, x, {labels, {}, {}}, options, singleExit(1), random);
+  const graph::ExitRule rule = graph::mainExitOnly(2);
   const Tensor drawn = torch::tensor({0, 1, 1, 0, 1, 0}, torch::kInt64);
-  const Tensor own = perturb(module, x, {labels, {}, drawn}, options, ownExit(), random);
+  const Tensor own = perturb(module, x, {labels, {}, drawn}, options,
+                             goalOf({AttackForm::Kind::own, 0}, options, rule, 2, random), random);
   EXPECT_TRUE(torch::equal(own, torch::where(drawn.view({-1, 1, 1, 1}) == 0, first, main)));
   // Drawn for each image anew: among 200 images both exits are.
   options.steps = 1;
   const Tensor many = images(1).repeat({200, 1, 1, 1});
-  const Tensor moved =
-      attack(module, many, torch::zeros({200}, torch::kInt64), options, {AttackForm::Kind::own, 0}, random);
+  const Tensor moved = attackUnderRule(module, many, torch::zeros({200}, torch::kInt64), options,
+                                       {AttackForm::Kind::own, 0}, rule, random);
   const int64_t likeTheFirst = (moved == moved[0]).flatten(1).all(1).sum().item<int64_t>();
   EXPECT_GT(likeTheFirst, 50);
   EXPECT_LT(likeTheFirst, 150);
@@ -186,8 +188,8 @@ TEST(Attack, MaxAverageTakesPerImageTheSingleAttackThatHurtsAllExitsMost) {
   options.steps = 2;
   options.randomStart = false;
   auto random = generator();
-  const Tensor moved =
-      attack(module, x, torch::zeros({2}, torch::kInt64), options, {AttackForm::Kind::maxAverage, 0}, random);
+  const Tensor moved = attackUnderRule(module, x, torch::zeros({2}, torch::kInt64), options,
+                                       {AttackForm::Kind::maxAverage, 0}, graph::mainExitOnly(2), random);
   EXPECT_TRUE(
       torch::allclose(moved.view({2, 3}), torch::tensor({0.F, 0.3F, 0.F, 0.3F, 0.F, 0.F}).view({2, 3})));
 }

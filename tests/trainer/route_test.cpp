@@ -118,7 +118,8 @@ protected:
     const int64_t count = 6;
     const Tensor base = torch::randn({count, kExits, kClasses}, torch::kFloat64) * scale;
     Aim aim{torch::arange(count).remainder(kClasses), torch::arange(count).add(1).remainder(kClasses),
-            torch::arange(count).remainder(kExits)};
+            torch::arange(count).remainder(kExits),
+            torch::log_softmax(torch::randn({kExits, count, kClasses}, torch::kFloat64), -1)};
     const auto lossOf = [&](const Tensor& x) { return goal.loss(x.unbind(1), aim).sum(); };
     Tensor x = base.clone().requires_grad_(true);
     const Tensor gradient = torch::autograd::grad({lossOf(x)}, {x})[0];
@@ -152,12 +153,13 @@ protected:
 };
 
 TEST_F(GoalGradient, OfEverySurrogateAgreesWithDifferences) {
-  for (const Surrogate surrogate :
-       {Surrogate::crossEntropy, Surrogate::margin, Surrogate::dlr, Surrogate::targetedDlr}) {
+  for (const Surrogate surrogate : {Surrogate::crossEntropy, Surrogate::margin, Surrogate::dlr,
+                                    Surrogate::targetedDlr, Surrogate::divergence}) {
     SCOPED_TRACE(nameOf(surrogate));
     expectGradient(singleExit(1, surrogate));
     expectGradient(averageOfExits(surrogate));
-    expectGradient(ownExit(surrogate));
+    expectGradient(goal(AttackForm::Kind::own, surrogate));
+    expectGradient(goal(AttackForm::Kind::routed, surrogate));
   }
 }
 

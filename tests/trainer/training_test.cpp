@@ -16,6 +16,7 @@
 #include "graph/model_io.hpp"
 #include "tests/trainer/tiny.hpp"
 #include "trainer/checkpoint.hpp"
+#include "trainer/collapse_guard.hpp"
 #include "trainer/evaluator.hpp"
 
 namespace rdi::train {
@@ -110,7 +111,8 @@ INSTANTIATE_TEST_SUITE_P(, TrainingOf, testing::Bool(), [](const auto& parameter
 });
 
 TEST(Training, EveryDefenceTrainsAndChangesTheWeights) {
-  for (const char* defence : {"standard", "main", "average", "own", "max-average", "single:1"}) {
+  for (const char* defence : {"standard", "main", "average", "own", "each", "max-average", "single:1",
+                              "random", "routed", "soft-routed", "slowdown-hinge", "own=2,soft-routed=1"}) {
     TemporaryFolder folder;
     TrainOptions options = tinyTraining(folder, true);
     options.iterations = 3;
@@ -145,6 +147,100 @@ TEST(Training, FrozenBackboneStaysBitEqualAndItsBranchesLearn) {
     }
     EXPECT_EQ(graph::readMetadata(after).recipe["freeze_backbone"], true);
   }
+}
+
+// Everything that has a state beside weights: drawn forms, estimated thresholds, varied images, perturbed
+// weights, the guard.
+TEST(Training, WithEveryOptionStoppedAndResumedEqualsUninterruptedBitForBit) {
+  TemporaryFolder folder;
+  TrainOptions options = tinyTraining(folder, true);
+  options.defence = "own=1,soft-routed=2,routed=1";
+  options.loss = "trades";
+  options.weightPerturbation = 0.01;
+  options.shift = 1;
+  options.flip = true;
+  options.fusion = "mean";
+  options.patience = 2;
+  options.exitShares = {2, 1};
+  options.thresholdsEvery = 3;
+  options.validateEvery = 4;
+  ASSERT_EQ(startTraining(options, folder.path("whole"), {}), TrainOutcome::finished);
+  ASSERT_EQ(startTraining(options, folder.path("parts"), stopAfter(10)), TrainOutcome::stopped);
+  ASSERT_EQ(resumeTraining(folder.path("parts"), {}, {}), TrainOutcome::finished);
+  EXPECT_EQ(trainedWeights(folder.path("whole")), trainedWeights(folder.path("parts")));
+}
+
+TEST(Training, EachOfTheseOptionsMakesADifference) {
+  TemporaryFolder folder;
+  TrainOptions options = tinyTraining(folder, true);
+  options.iterations = 4;
+  options.defence = "soft-routed";
+  int runs = 0;
+  const auto weightsWith = [&](const auto& change) {
+    TrainOptions changed = options;
+    change(changed);
+    const std::string run = folder.path(text("run", ++runs));
+    startTraining(changed, run, {});
+    return trainedWeights(run);
+  };
+  const std::string plain = weightsWith([](TrainOptions&) {});
+  EXPECT_EQ(plain, weightsWith([](TrainOptions&) {}));
+  EXPECT_NE(plain, weightsWith([](TrainOptions& o) { o.loss = "trades"; }));
+  EXPECT_NE(plain, weightsWith([](TrainOptions& o) { o.weightPerturbation = 0.01; }));
+  EXPECT_NE(plain, weightsWith([](TrainOptions& o) { o.shift = 1; }));
+  EXPECT_NE(plain, weightsWith([](TrainOptions& o) { o.flip = true; }));
+  EXPECT_NE(plain, weightsWith([](TrainOptions& o) { o.fusion = "mean"; }));
+  EXPECT_NE(plain, weightsWith([](TrainOptions& o) { o.criterion = "margin"; }));
+  EXPECT_NE(plain, weightsWith([](TrainOptions& o) { o.exitShares = {9, 1}; }));
+}
+
+TEST(Training, ACollapseIsNoticedAndTrainingGoesOnFromTheLastGoodStateWithLongerAttacks) {
+  TemporaryFolder folder;
+  TrainOptions options = tinyTraining(folder, true);
+  options.iterations = 60;
+  options.validateEvery = 10;
+  options.validateImages = 100;
+  options.ema = 0;
+  // A rate that ruins the net at once, after it has learned something.
+  options.schedule = "step";
+  options.milestones = {1};
+  options.learningRate = 0.5;
+  options.collapseDrop = 0.000001;  // the least loss is one
+  std::vector<std::string> notices;
+  TrainHooks hooks;
+  hooks.notice = [&](const std::string& notice) { notices.push_back(notice); };
+  std::string error;
+  try {
+    startTraining(options, folder.path("run"), hooks);
+  } catch (const Error& stopped) {
+    error = stopped.what();
+  }
+  ASSERT_FALSE(notices.empty());
+  EXPECT_NE(notices[0].find("catastrophic overfitting. Back to iteration"), std::string::npos) << notices[0];
+  EXPECT_NE(notices[0].find("attacks now take 4 steps instead of 2"), std::string::npos) << notices[0];
+  if (!error.empty()) EXPECT_NE(error.find("after 3 attempts"), std::string::npos) << error;
+  int rollbacks = 0;
+  int64_t last = 0;
+  for (const nlohmann::json& line : metricLines(folder.path("run"))) {
+    rollbacks += line.contains("rollback");
+    EXPECT_GE(line["iteration"].get<int64_t>(), last) << "lines of what was undone are gone";
+    last = line["iteration"].get<int64_t>();
+  }
+  EXPECT_GE(rollbacks, 1);
+}
+
+TEST(CollapseGuard, OnlyAFallFromWellAboveGuessingIsACollapse) {
+  CollapseGuard guard(0.5, 10);
+  guard.keep(0.15);
+  EXPECT_FALSE(guard.isCollapse(0)) << "0.15 is hardly more than guessing";
+  guard.keep(0.4);
+  guard.keep(0.3);
+  EXPECT_EQ(guard.best(), 0.4);
+  EXPECT_FALSE(guard.isCollapse(0.21));
+  EXPECT_TRUE(guard.isCollapse(0.19));
+  CollapseGuard off(0, 10);
+  off.keep(0.9);
+  EXPECT_FALSE(off.isCollapse(0));
 }
 
 TEST(Training, NothingToTrainBesideAFrozenBackboneIsRefused) {
