@@ -81,10 +81,6 @@ test::Tensor scoresOf(const onnx::ModelProto& model, const std::string& exit, co
   return test::runNaively(model, picture).at(exit);
 }
 
-std::string refusal(const onnx::ModelProto& model, const AttachOptions& options) {
-  return test::messageOf([&] { attachExits(model, "net.onnx", options); });
-}
-
 void expectRefused(const onnx::ModelProto& model, const AttachOptions& options, Names words) {
   words.insert(words.begin(), "net.onnx: ");
   test::expectRefused([&] { attachExits(model, "net.onnx", options); }, words);
@@ -212,9 +208,9 @@ TEST(Attach, PutsTheNormalizationThatTheNetworkWasFedIntoTheGraph) {
   }
   EXPECT_LT(test::relativeDifference(scoresOf(model, "main", fed), scoresOf(attached.model, "main", picture)),
             1e-5);
-  const auto preprocessing = graph::readMetadata(attached.model).preprocessing;
-  EXPECT_NEAR(preprocessing->scale * 255, 1, 1e-6);
-  EXPECT_TRUE(preprocessing->mean.empty());
+  const auto preprocessing = graph::readMetadata(attached.model).preprocessing.value();
+  EXPECT_NEAR(preprocessing.scale * 255, 1, 1e-6);
+  EXPECT_TRUE(preprocessing.mean.empty());
 }
 
 TEST(Attach, TakesTheNormalizationThatTheFileRecords) {
