@@ -9,6 +9,7 @@
 #include "graph/exit_chain.hpp"
 #include "graph/metadata.hpp"
 #include "graph/model_io.hpp"
+#include "graph/opencv_support.hpp"
 #include "graph/partition.hpp"
 #include "graph/shapes.hpp"
 
@@ -47,7 +48,7 @@ public:
     if (!state_.empty()) node->add_input(state_);
     for (const auto& tensor : part.outputs) node->add_output(tensor);
     onnx::ModelProto piece = extract(model_, part, name);
-    const std::string engine = engineFor(piece);
+    const std::string engine = engineFor(piece, name);
     const Precision precision = engine == "onednn" ? options_.precision : Precision::float32;
     if (precision == Precision::int8) writeRanges(piece, options_.ranges);
     setAttribute(*node, "graph", serialize(piece));
@@ -98,12 +99,18 @@ private:
     return node;
   }
 
-  std::string engineFor(const onnx::ModelProto& piece) const {
-    if (options_.engine == "opencv") return options_.engine;
-    const std::string reason = whyNotOneDnn(piece);
-    if (!reason.empty() && options_.engine == "onednn")
-      throw Error(text("the onednn engine cannot run this: ", reason));
-    return reason.empty() ? "onednn" : "opencv";
+  /// oneDNN where it can, OpenCV where oneDNN lacks something; throws where neither can.
+  std::string engineFor(const onnx::ModelProto& piece, const std::string& name) const {
+    const std::string notOneDnn = whyNotOneDnn(piece);
+    if (options_.engine != "opencv" && notOneDnn.empty()) return "onednn";
+    if (options_.engine == "onednn")
+      throw Error(text("the onednn engine cannot run ", name, ": ", notOneDnn));
+    const std::string notOpenCv = whyNotOpenCv(piece);
+    if (notOpenCv.empty()) return "opencv";
+    if (options_.engine == "opencv")
+      throw Error(text("the opencv engine cannot run ", name, ": ", notOpenCv));
+    throw Error(text("no engine can run ", name, ": the onednn engine stops at ", notOneDnn,
+                     "; the opencv engine at ", notOpenCv));
   }
 
   void setFusion(onnx::NodeProto* node) {
