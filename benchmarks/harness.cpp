@@ -5,9 +5,8 @@
 
 #include <benchmark/benchmark.h>
 
-#include <time.h>
-
 #include <algorithm>
+#include <ctime>
 #include <iostream>
 #include <oneapi/dnnl/dnnl.hpp>
 #include <opencv2/core/utility.hpp>
