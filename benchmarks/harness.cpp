@@ -5,8 +5,9 @@
 
 #include <benchmark/benchmark.h>
 
-#include <algorithm>
 #include <ctime>
+
+#include <algorithm>
 #include <iostream>
 #include <oneapi/dnnl/dnnl.hpp>
 #include <opencv2/core/utility.hpp>
