@@ -12,7 +12,9 @@
 #include "graph/early_exit.hpp"
 #include "graph/error.hpp"
 #include "graph/model_io.hpp"
+#include "graph/nested_if.hpp"
 #include "graph/shapes.hpp"
+#include "graph/tensor_ranges.hpp"
 #include "graph/zoo/zoo.hpp"
 
 namespace rdi::bench {
@@ -26,9 +28,19 @@ cv::dnn::Net load(const onnx::ModelProto& model) {
   return cv::dnn::readNetFromONNX(bytes.data(), bytes.size());
 }
 
-onnx::ModelProto earlyExitModel(const onnx::ModelProto& model, const std::vector<std::string>& exits) {
+onnx::ModelProto earlyExitModel(const onnx::ModelProto& model, const std::vector<std::string>& exits,
+                                graph::Precision precision = graph::Precision::float32) {
   graph::EarlyExitOptions options;
   options.exits = exits;
+  options.precision = precision;
+  if (precision == graph::Precision::int8) {
+    constexpr int kPictures = 4;
+    const cv::Mat blob = randomBlob(model, kPictures);
+    std::vector<std::vector<float>> pictures;
+    for (int i = 0; i < kPictures; ++i)
+      pictures.emplace_back(blob.ptr<float>(i), blob.ptr<float>(i) + blob.total() / kPictures);
+    options.ranges = graph::measureRanges(model, pictures);
+  }
   options.rule = graph::ExitRule();
   options.rule->thresholds.assign(exits.size() - 1, 0.f);
   return graph::buildEarlyExit(model, options);
@@ -54,12 +66,20 @@ cv::dnn::Net staticNet(const onnx::ModelProto& model, const std::string& exit) {
   return load(graph::buildStatic(model, exit));
 }
 
-cv::dnn::Net staticNetInOurEngine(const onnx::ModelProto& model) {
-  return load(earlyExitModel(model, {graph::exitNames(model).back()}));
+cv::dnn::Net staticNetInOurEngine(const onnx::ModelProto& model, graph::Precision precision) {
+  return load(earlyExitModel(model, {graph::exitNames(model).back()}, precision));
 }
 
-cv::dnn::Net earlyExitNet(const onnx::ModelProto& model) {
-  return load(earlyExitModel(model, graph::exitNames(model)));
+cv::dnn::Net earlyExitNet(const onnx::ModelProto& model, graph::Precision precision) {
+  return load(earlyExitModel(model, graph::exitNames(model), precision));
+}
+
+onnx::ModelProto nestedIfModel(const onnx::ModelProto& model, size_t exit) {
+  constexpr float kNobody = 0, kEverybody = 1e30f;  // infinities would leave the `If` out
+  graph::ExitRule rule;
+  rule.thresholds.assign(graph::exitNames(model).size() - 1, kNobody);
+  if (exit < rule.thresholds.size()) rule.thresholds[exit] = kEverybody;
+  return graph::buildNestedIf(model, {}, rule);
 }
 
 cv::dnn::Net firstStepNet(const onnx::ModelProto& model) {
@@ -82,14 +102,26 @@ void forceExit(cv::dnn::Net& net, size_t exit) {
   rdi::setThresholds(net, thresholds);
 }
 
-cv::Mat randomBlob(const onnx::ModelProto& model) {
+cv::Mat randomBlob(const onnx::ModelProto& model, int count) {
   const graph::Shape shape = graph::inputShape(model);
-  const int sizes[] = {1, static_cast<int>(shape[0]), static_cast<int>(shape[1]), static_cast<int>(shape[2])};
+  const int sizes[] = {count, static_cast<int>(shape[0]), static_cast<int>(shape[1]),
+                       static_cast<int>(shape[2])};
   cv::Mat blob(4, sizes, CV_32F);
   std::mt19937 generator(kSeed);
   std::uniform_real_distribution<float> uniform(0, 1);
   std::generate(blob.begin<float>(), blob.end<float>(), [&] { return uniform(generator); });
   return blob;
+}
+
+cv::Mat run(const cv::dnn::Net& net, const cv::Mat& blob) {
+  cv::dnn::Net runnable = net;  // copies share one network
+  runnable.setInput(blob);
+  return runnable.forward().clone();
+}
+
+double paidFraction(const cv::dnn::Net& net, size_t exit) {
+  const std::vector<ExitInfo> infos = rdi::exits(net);
+  return infos[exit].paidMacs / infos.back().ownMacs;
 }
 
 void requireEqual(const std::string& what, const cv::Mat& expected, const cv::Mat& found) {

@@ -9,6 +9,8 @@
 #include <string>
 #include <vector>
 
+#include "graph/precision.hpp"
+
 namespace rdi::bench {
 
 /// A multi-exit net of the zoo with random weights, none of them zero: equal outputs mean something.
@@ -18,10 +20,15 @@ onnx::ModelProto randomModel(const std::string& architecture);
 cv::dnn::Net staticNet(const onnx::ModelProto& model, const std::string& exit);
 
 /// The main exit alone in this project's engine: the same computation as staticNet(model, main).
-cv::dnn::Net staticNetInOurEngine(const onnx::ModelProto& model);
+cv::dnn::Net staticNetInOurEngine(const onnx::ModelProto& model,
+                                  graph::Precision precision = graph::Precision::float32);
 
-/// All exits of the model.
-cv::dnn::Net earlyExitNet(const onnx::ModelProto& model);
+/// All exits of the model. Ranges for int8 are those of a few random pictures.
+cv::dnn::Net earlyExitNet(const onnx::ModelProto& model,
+                          graph::Precision precision = graph::Precision::float32);
+
+/// The same as nested `If`; like forceExit(exit), with thresholds that every input is below, or none.
+onnx::ModelProto nestedIfModel(const onnx::ModelProto& model, size_t exit);
 
 /// Nothing but the first stage and the first branch of earlyExitNet: the least that leaving at exit 1 can
 /// cost.
@@ -30,8 +37,14 @@ cv::dnn::Net firstStepNet(const onnx::ModelProto& model);
 /// Every input leaves at this exit (0-based): threshold +infinity there, -infinity before.
 void forceExit(cv::dnn::Net& net, size_t exit);
 
-/// 1 x C x H x W of uniform values in [0, 1).
-cv::Mat randomBlob(const onnx::ModelProto& model);
+/// `count` x C x H x W of uniform values in [0, 1).
+cv::Mat randomBlob(const onnx::ModelProto& model, int count = 1);
+
+/// What comes out for a blob, copied.
+cv::Mat run(const cv::dnn::Net& net, const cv::Mat& blob);
+
+/// Multiply-accumulates on the way to an exit, relative to the static net's.
+double paidFraction(const cv::dnn::Net& net, size_t exit);
 
 /// Throws rdi::Error naming `what` when the outputs differ by more than 1e-4 of the largest expected value.
 void requireEqual(const std::string& what, const cv::Mat& expected, const cv::Mat& found);

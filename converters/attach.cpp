@@ -121,7 +121,8 @@ private:
     return classify();
   }
 
-  /// One linear layer on as fine a picture as the budget allows.
+  /// One linear layer on as fine a picture as the budget allows, brought to one scale before: features of a
+  /// network that was fed 0 .. 255 are thousands of times too large for it to learn from.
   std::string flatten() {
     const int64_t most = std::min(shape_[2], shape_[3]);
     const auto cost = [&](int64_t window) {
@@ -131,7 +132,7 @@ private:
     while (window < most && cost(window) > budget_) ++window;
     checkBudget(cost(window));
     pool(window);
-    x_ = net_.flatten(name_ + ".flatten", x_);
+    x_ = net_.flatten(name_ + ".flatten", net_.batchNorm(name_ + ".bn", x_));
     return classify();
   }
 

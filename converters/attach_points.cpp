@@ -12,6 +12,7 @@
 #include "graph/cost.hpp"
 #include "graph/error.hpp"
 #include "graph/model_io.hpp"
+#include "graph/nearest_name.hpp"
 #include "graph/partition.hpp"
 
 namespace rdi::convert {
@@ -122,7 +123,12 @@ AttachPoint attachPoint(const onnx::ModelProto& model, const std::string& tensor
                      "; expected features N x C x H x W or N x F, such as ",
                      good.empty() ? "the output of an activation" : good));
   };
-  if (found == shapes.end()) refuse("there is no such tensor");
+  if (found == shapes.end()) {
+    std::vector<std::string> names;
+    for (const auto& node : model.graph().node())
+      names.insert(names.end(), node.output().begin(), node.output().end());
+    refuse("there is no such tensor" + didYouMean(tensor, names));
+  }
   if (computedFromImage(model).count(tensor) == 0) refuse("it does not depend on the picture");
   for (const auto& exit : graph::exitNames(model))
     if (exit == tensor) refuse("it is the network's own output");

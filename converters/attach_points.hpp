@@ -29,8 +29,8 @@ std::vector<AttachPoint> attachPoints(const onnx::ModelProto& model);
 /// rdi::Error saying how many there are when they are too few.
 std::vector<AttachPoint> equidistant(const std::vector<AttachPoint>& points, size_t count, int64_t total);
 
-/// The point at a tensor that the user names. Throws rdi::Error for a tensor that is not there (naming those
-/// that are good), is no feature map, or is not computed from the picture.
+/// The point at a tensor that the user names. Throws rdi::Error for a tensor that is not there (with the
+/// nearest name, and those that are good), is no feature map, or is not computed from the picture.
 AttachPoint attachPoint(const onnx::ModelProto& model, const std::string& tensor);
 
 }  // namespace rdi::convert

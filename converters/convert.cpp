@@ -13,6 +13,7 @@
 #include "graph/model_io.hpp"
 #include "graph/nested_if.hpp"
 #include "graph/partition.hpp"
+#include "graph/shapes.hpp"
 
 namespace rdi::convert {
 namespace {
@@ -135,6 +136,21 @@ onnx::ModelProto partOfModel(const onnx::ModelProto& model, std::vector<std::str
   throwNoPart(wanted, parts);
 }
 
+graph::RangeMap rangesFor(const onnx::ModelProto& model, const ConvertOptions& options) {
+  if (options.precision != graph::Precision::int8) return {};
+  if (!options.calibration)
+    throw Error("int8 needs pictures that tell how large values are; give them with --calibrate");
+  const graph::Shape size = graph::inputShape(model);
+  graph::Preprocessing fallback;
+  fallback.channels = static_cast<int>(size[0]);
+  fallback.height = static_cast<int>(size[1]);
+  fallback.width = static_cast<int>(size[2]);
+  fallback.swapRB = true;
+  return graph::measureRanges(
+      model, modelInputs(*options.calibration, graph::readMetadata(model).preprocessing.value_or(fallback)),
+      options.progress);
+}
+
 /// Runs `body` and puts the file's name before what it throws.
 template <typename Body>
 auto namingTheFile(const std::string& name, const Body& body) {
@@ -154,6 +170,8 @@ onnx::ModelProto toEarlyExit(const onnx::ModelProto& model, const std::string& n
     build.exits = resolveExits(model, options);
     build.engine = options.engine;
     build.rule = resolveRule(model, build.exits, options);
+    build.precision = options.precision;
+    build.ranges = rangesFor(model, options);
     onnx::ModelProto result = graph::buildEarlyExit(model, build);
     dropForeignResults(model, build.exits, *build.rule, result);
     return result;

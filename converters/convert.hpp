@@ -9,7 +9,10 @@
 #include <string>
 #include <vector>
 
+#include "converters/pictures.hpp"
 #include "graph/exit_rule.hpp"
+#include "graph/precision.hpp"
+#include "graph/tensor_ranges.hpp"
 
 namespace rdi::convert {
 
@@ -20,12 +23,16 @@ struct ConvertOptions {
   std::optional<graph::Fusion> fusion;           // absent = the metadata's, else last
   std::optional<int> patience;                   // absent = the metadata's, else 1
   std::string engine = "auto";
+  graph::Precision precision = graph::Precision::float32;
+  std::optional<Pictures> calibration;  // int8: pictures that tell how large values between the layers are
+  graph::RangeProgress progress;        // told how many of them are done
 };
 
 /// Multi-exit model -> early-exit model (see graph/early_exit.hpp). Measured results stay in the metadata
 /// only when exits and rule are those they were measured with. Throws rdi::Error starting with `name` (the
 /// file) for an early-exit or single-exit model, exits that do not exist or repeat, and thresholds that are
-/// absent, NaN, too many, too few or meant for another criterion.
+/// absent, NaN, too many, too few or meant for another criterion, and for int8 without pictures or with
+/// pictures of another size.
 onnx::ModelProto toEarlyExit(const onnx::ModelProto& model, const std::string& name,
                              const ConvertOptions& options);
 

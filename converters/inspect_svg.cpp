@@ -153,7 +153,7 @@ std::vector<Step> stepsOf(const json& exits) {
 std::vector<double> cleanShares(const json& results, size_t exits) {
   if (!results.is_object() || !results.contains("rows") || !results.at("rows").is_array()) return {};
   for (const auto& row : results.at("rows")) {
-    if (!row.is_object() || row.value("images", json()) != "clean" || !row.contains("exit_shares")) continue;
+    if (!row.is_object() || row.value("name", json()) != "clean" || !row.contains("exit_shares")) continue;
     const auto& shares = row.at("exit_shares");
     if (!shares.is_array() || shares.size() != exits) return {};
     std::vector<double> values;

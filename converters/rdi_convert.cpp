@@ -3,6 +3,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <chrono>
 #include <iostream>
 #include <optional>
 
@@ -24,13 +25,32 @@ struct Arguments {
   std::string input, output;
   std::optional<std::string> exits, thresholds, criterion, fusion;
   std::optional<int> patience;
-  std::string engine = "auto";
+  std::string engine = "auto", precision = "float32";
+  std::optional<std::string> calibrate;
+  size_t calibrationCount = 256;
   bool nestedIf = false;
   std::optional<std::string> staticExit, part, architecture;
   std::string key;
   rdi::convert::ImportOptions import;
   uint64_t seed = 1;
 };
+
+/// "calibrating: 40 of 256 pictures, 9 s left", once a second on stderr, which a terminal overwrites.
+rdi::graph::RangeProgress showProgress(size_t count) {
+  using Clock = std::chrono::steady_clock;
+  return [count, start = Clock::now(), last = Clock::now()](size_t done) mutable {
+    const auto now = Clock::now();
+    const bool finished = done == count;
+    if (done == 0 || (!finished && now - last < std::chrono::seconds(1))) return;
+    last = now;
+    const double seconds = std::chrono::duration<double>(now - start).count();
+    const auto left =
+        static_cast<int64_t>(seconds / static_cast<double>(done) * static_cast<double>(count - done));
+    std::cerr << rdi::text("\rcalibrating: ", done, " of ", count, " pictures, ", left, " s left   ",
+                           finished ? "\n" : "")
+              << std::flush;
+  };
+}
 
 rdi::convert::ConvertOptions readOptions(const Arguments& arguments) {
   rdi::convert::ConvertOptions options;
@@ -41,6 +61,11 @@ rdi::convert::ConvertOptions readOptions(const Arguments& arguments) {
   if (arguments.fusion) options.fusion = rdi::graph::fusionFromName(*arguments.fusion);
   options.patience = arguments.patience;
   options.engine = arguments.engine;
+  options.precision = rdi::graph::precisionFromName(arguments.precision);
+  if (arguments.calibrate) {
+    options.calibration = rdi::convert::readPictures(*arguments.calibrate, arguments.calibrationCount);
+    options.progress = showProgress(options.calibration->pixels.size());
+  }
   return options;
 }
 
@@ -144,6 +169,17 @@ std::vector<CLI::Option*> addEarlyExitOptions(CLI::App& app, Arguments& argument
   add("--engine", arguments.engine, "what runs the stages")
       ->check(CLI::IsMember({"auto", "onednn", "opencv"}))
       ->capture_default_str();
+  add("--precision", arguments.precision,
+      "what convolutions compute with; a processor without instructions for it uses float32")
+      ->check(CLI::IsMember({"float32", "bf16", "int8"}))
+      ->capture_default_str();
+  add("--calibrate", arguments.calibrate,
+      "int8: pictures to measure values with: a file of images (idx, CIFAR-10's .bin, .npy), or "
+      "mnist:FOLDER, "
+      "fashion-mnist[:FOLDER], cifar10:FOLDER for their training pictures");
+  add("--calibration-images", arguments.calibrationCount, "of these pictures, so many, spread evenly")
+      ->check(CLI::Range(1, 100000))
+      ->capture_default_str();
   return options;
 }
 
@@ -169,6 +205,7 @@ int main(int argc, char** argv) {
       "  rdi-convert IN.onnx -o OUT.onnx [--thresholds 0.02,0.01]   early exit, for OpenCV\n"
       "  rdi-convert IN.onnx -o OUT.onnx --if                       early exit, for any ONNX runtime (batch "
       "1)\n"
+      "  rdi-convert IN.onnx -o OUT.onnx --precision int8 --calibrate cifar10:FOLDER   8-bit convolutions\n"
       "  rdi-convert IN.onnx -o OUT.onnx --extract stage2           one piece of it, for any ONNX runtime\n"
       "  rdi-convert IN.onnx -o OUT.onnx --static main              one exit alone, simplified, for any ONNX "
       "runtime\n"
@@ -197,13 +234,17 @@ int main(int argc, char** argv) {
   for (auto* option : early) {
     option->excludes(staticExit);
     if (option->get_name() != "--exits") option->excludes(part);
-    if (option->get_name() == "--engine") option->excludes(nestedIf);
+    for (const char* deployed : {"--engine", "--precision", "--calibrate", "--calibration-images"})
+      if (option->get_name() == deployed) option->excludes(nestedIf);
   }
   nestedIf->excludes(staticExit)->excludes(part);
   part->excludes(staticExit);
   seed->excludes(input);
   app.final_callback([&] {
     if (!*input && !*architecture) throw CLI::RequiredError("IN or --arch");
+    const bool eightBits = arguments.precision == "int8";
+    if (eightBits && !arguments.calibrate) throw CLI::RequiredError("--calibrate (for --precision int8)");
+    if (!eightBits && arguments.calibrate) throw CLI::RequiresError("--calibrate", "--precision int8");
     const bool cuts = *staticExit || *part || *nestedIf ||
                       std::any_of(early.begin(), early.end(), [](auto* option) { return bool(*option); });
     if (cuts && !*input) throw CLI::ExcludesError("--arch without weights", "options of a conversion");

@@ -9,6 +9,7 @@
 #include "graph/exit_chain.hpp"
 #include "graph/metadata.hpp"
 #include "graph/model_io.hpp"
+#include "graph/opencv_support.hpp"
 #include "graph/partition.hpp"
 #include "graph/shapes.hpp"
 
@@ -22,8 +23,8 @@ constexpr int kIrVersion = 6;
 // Appends the chain's nodes one after the other.
 class ChainBuilder {
 public:
-  ChainBuilder(const onnx::ModelProto& model, const ExitRule& rule, const std::string& engine)
-      : model_(model), rule_(rule), engine_(engine), shapes_(inferShapes(model)), input_(inputName(model)) {
+  ChainBuilder(const onnx::ModelProto& model, const ExitRule& rule, const EarlyExitOptions& options)
+      : model_(model), rule_(rule), options_(options), shapes_(inferShapes(model)), input_(inputName(model)) {
     result_.set_ir_version(kIrVersion);
     result_.set_producer_name("rdi");
     auto* opset = result_.add_opset_import();
@@ -46,10 +47,13 @@ public:
     }
     if (!state_.empty()) node->add_input(state_);
     for (const auto& tensor : part.outputs) node->add_output(tensor);
-    const onnx::ModelProto piece = extract(model_, part, name);
+    onnx::ModelProto piece = extract(model_, part, name);
+    const std::string engine = engineFor(piece, name);
+    const Precision precision = engine == "onednn" ? options_.precision : Precision::float32;
+    if (precision == Precision::int8) writeRanges(piece, options_.ranges);
     setAttribute(*node, "graph", serialize(piece));
-    setAttribute(*node, "engine", engineFor(piece));
-    setAttribute(*node, "precision", std::string("float32"));
+    setAttribute(*node, "engine", engine);
+    setAttribute(*node, "precision", nameOf(precision));
     setAttribute(*node, "input_layout", layout);
   }
 
@@ -95,12 +99,18 @@ private:
     return node;
   }
 
-  std::string engineFor(const onnx::ModelProto& piece) const {
-    if (engine_ == "opencv") return engine_;
-    const std::string reason = whyNotOneDnn(piece);
-    if (!reason.empty() && engine_ == "onednn")
-      throw Error(text("the onednn engine cannot run this: ", reason));
-    return reason.empty() ? "onednn" : "opencv";
+  /// oneDNN where it can, OpenCV where oneDNN lacks something; throws where neither can.
+  std::string engineFor(const onnx::ModelProto& piece, const std::string& name) const {
+    const std::string notOneDnn = whyNotOneDnn(piece);
+    if (options_.engine != "opencv" && notOneDnn.empty()) return "onednn";
+    if (options_.engine == "onednn")
+      throw Error(text("the onednn engine cannot run ", name, ": ", notOneDnn));
+    const std::string notOpenCv = whyNotOpenCv(piece);
+    if (notOpenCv.empty()) return "opencv";
+    if (options_.engine == "opencv")
+      throw Error(text("the opencv engine cannot run ", name, ": ", notOpenCv));
+    throw Error(text("no engine can run ", name, ": the onednn engine stops at ", notOneDnn,
+                     "; the opencv engine at ", notOpenCv));
   }
 
   void setFusion(onnx::NodeProto* node) {
@@ -110,7 +120,7 @@ private:
 
   const onnx::ModelProto& model_;
   const ExitRule& rule_;
-  std::string engine_;
+  const EarlyExitOptions& options_;
   ShapeMap shapes_;
   std::string input_;
   std::string state_;                // tensor name of the last gate's state
@@ -124,7 +134,7 @@ onnx::ModelProto buildEarlyExit(const onnx::ModelProto& multiExit, const EarlyEx
   if (options.engine != "auto" && options.engine != "onednn" && options.engine != "opencv")
     throw Error(text("unknown engine '", options.engine, "'; known: auto, onednn, opencv"));
   const ExitChain parts = exitChain(multiExit, options.exits, options.rule);
-  ChainBuilder chain(parts.model, parts.rule, options.engine);
+  ChainBuilder chain(parts.model, parts.rule, options);
   for (size_t k = 0; k < parts.segments.size(); ++k) {
     chain.addPart(parts.segments[k].stage, "RdiStage", stageName(k));
     chain.addPart(parts.segments[k].branch, "RdiBranchClassifier", branchName(parts.exits[k]));

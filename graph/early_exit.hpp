@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "graph/exit_rule.hpp"
+#include "graph/precision.hpp"
 
 namespace rdi::graph {
 
@@ -18,6 +19,8 @@ struct EarlyExitOptions {
       exits;  // in the order in which they are tried, the main exit last; empty = all outputs
   std::optional<ExitRule> rule;  // what the metadata says when absent
   std::string engine = "auto";   // onednn, opencv, or auto: onednn where it knows every operator
+  Precision precision = Precision::float32;
+  RangeMap ranges;  // int8: of the tensors that the model has once it is simplified
 };
 
 /// Cuts a checked multi-exit model at its exits into the early-exit ONNX that cv::dnn loads with the plugin:

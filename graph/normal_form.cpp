@@ -16,6 +16,8 @@ namespace rdi::graph {
 
 namespace {
 
+constexpr int64_t kFreeInitializers = 4;  // the first IR whose initializers need not be inputs as well
+
 onnx::ValueInfoProto* imageInput(onnx::ModelProto& model) {
   const std::string name = inputName(model);
   for (auto& input : *model.mutable_graph()->mutable_input())
@@ -69,6 +71,7 @@ void flattenOutputs(onnx::ModelProto& model) {
     if (found == shapes.end() || found->second.size() <= 2 || found->second[0] != 1) continue;
     const Shape& shape = found->second;
     if (std::count_if(shape.begin() + 1, shape.end(), [](int64_t size) { return size != 1; }) > 1) continue;
+    const int64_t classes = *std::max_element(shape.begin() + 1, shape.end());
     const std::string inner = output.name() + "_unflattened";
     for (auto& node : *graph.mutable_node())
       for (auto* names : {node.mutable_input(), node.mutable_output()})
@@ -80,7 +83,11 @@ void flattenOutputs(onnx::ModelProto& model) {
     node.add_input(inner);
     node.add_output(output.name());
     setAttribute(node, "axis", int64_t{1});
-    output.mutable_type()->mutable_tensor_type()->clear_shape();
+    auto& declared = *output.mutable_type()->mutable_tensor_type()->mutable_shape();
+    declared.mutable_dim()->DeleteSubrange(std::min(1, declared.dim_size()),
+                                           std::max(declared.dim_size() - 1, 0));
+    if (declared.dim_size() == 0) declared.add_dim();
+    declared.add_dim()->set_dim_value(classes);
   }
 }
 
@@ -89,6 +96,7 @@ void flattenOutputs(onnx::ModelProto& model) {
 void toNormalForm(onnx::ModelProto& model) {
   auto* input = imageInput(model);
   if (input == nullptr) return;
+  model.set_ir_version(std::max(model.ir_version(), kFreeInitializers));
   if (isChannelsLast(model.graph(), *input)) putChannelsFirst(*model.mutable_graph(), *input);
   foldConstants(model);
   sinkTransposes(model);

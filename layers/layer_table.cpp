@@ -19,14 +19,21 @@ cv::Ptr<cv::dnn::Layer> create(cv::dnn::LayerParams& params) {
   return cv::makePtr<Type>(params);
 }
 
+/// OpenCV keeps the parameters as long as the net; without the graph, which holds the weights once more.
+cv::Ptr<cv::dnn::Layer> createStage(cv::dnn::LayerParams& params) {
+  const cv::Ptr<cv::dnn::Layer> stage = create<StageLayer>(params);
+  params.erase("graph");
+  return stage;
+}
+
 struct LayerType {
   const char* name;  // ONNX operator, default domain
   cv::dnn::LayerFactory::Constructor create;
 };
 
 constexpr LayerType kLayerTypes[] = {
-    {"RdiStage", create<StageLayer>},
-    {"RdiBranchClassifier", create<StageLayer>},
+    {"RdiStage", createStage},
+    {"RdiBranchClassifier", createStage},
     {"RdiEarlyExit", create<EarlyExitLayer>},
     {"RdiSelect", create<SelectLayer>},
 };

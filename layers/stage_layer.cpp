@@ -42,9 +42,9 @@ StageLayer::StageLayer(const cv::dnn::LayerParams& params) {
   const std::string engineName = textAttribute(params, "engine");
   const std::string precision = textAttribute(params, "precision");
   const std::string layoutNames = textAttribute(params, "input_layout");
-  if (precision != "float32") fail(*this, text("precision '", precision, "' is unknown, expected float32"));
   try {
     engineKind_ = engine::engineFromName(engineName);
+    precision_ = graph::precisionFromName(precision);
     layouts_ = readLayouts(layoutNames);
     stage_ = graph::parseStage(bytes.data(), bytes.size(), "attribute graph");
     readPorts(layouts_);
@@ -56,6 +56,11 @@ StageLayer::StageLayer(const cv::dnn::LayerParams& params) {
 }
 
 StageLayer::~StageLayer() = default;
+
+graph::Precision StageLayer::precisionInUse() const {
+  return engineKind_ == engine::EngineKind::oneDnn ? engine::precisionInUse(precision_)
+                                                   : graph::Precision::float32;
+}
 
 void StageLayer::readPorts(const std::vector<engine::Layout>& layouts) {
   const graph::ShapeMap shapes = graph::recordedShapes(stage_);
@@ -127,7 +132,10 @@ void StageLayer::finalize(cv::InputArrayOfArrays inputs, cv::OutputArrayOfArrays
   std::vector<cv::Mat> given;
   inputs.getMatVector(given);
   try {
-    if (!engine_) engine_ = engine::makeEngine(engineKind_, stage_, layouts_);
+    if (!engine_) {
+      engine_ = engine::makeEngine(engineKind_, stage_, layouts_, precisionInUse());
+      stage_ = onnx::ModelProto();  // the engine has its own weights
+    }
     prepare(given.at(0).size[0]);
   } catch (const std::exception& error) {
     fail(*this, error.what());

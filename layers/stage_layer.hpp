@@ -35,6 +35,11 @@ public:
   int64_t getFLOPS(const std::vector<cv::dnn::MatShape>& inputs,
                    const std::vector<cv::dnn::MatShape>& outputs) const override;
 
+  /// What the file asks for, and what this processor gets.
+  engine::EngineKind engineKind() const { return engineKind_; }
+  graph::Precision precision() const { return precision_; }
+  graph::Precision precisionInUse() const;
+
   /// Rows that the last forward computed.
   int computedRows() const { return computedRows_; }
 
@@ -49,8 +54,9 @@ private:
   void readPorts(const std::vector<engine::Layout>& layouts);
   void prepare(int rowCount);
 
-  onnx::ModelProto stage_;
+  onnx::ModelProto stage_;  // until engine_ is made
   engine::EngineKind engineKind_ = engine::EngineKind::oneDnn;
+  graph::Precision precision_ = graph::Precision::float32;  // that the file asks for
   std::vector<engine::Layout> layouts_;
   std::vector<Port> inputs_, outputs_;
   int64_t macs_ = 0;

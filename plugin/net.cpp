@@ -6,6 +6,7 @@
 
 #include "graph/error.hpp"
 #include "layers/early_exit_layer.hpp"
+#include "layers/stage_layer.hpp"
 #include "rdi/rdi.hpp"
 
 namespace rdi {
@@ -71,6 +72,17 @@ void setThresholds(cv::dnn::Net& net, const std::vector<float>& thresholds) {
       CV_Error(cv::Error::StsBadArg, text("rdi: threshold ", i + 1, " is NaN; give a number or an infinity"));
   for (size_t i = 0; i < thresholds.size(); ++i)
     net.setParam(net.getLayerId(gates[i].layerName), 0, cv::Mat(1, 1, CV_32F, cv::Scalar(thresholds[i])));
+}
+
+std::vector<StageInfo> stages(const cv::dnn::Net& net) {
+  std::vector<StageInfo> infos;
+  for (const cv::String& name : net.getLayerNames()) {
+    const auto stage = net.getLayer(net.getLayerId(name)).dynamicCast<StageLayer>();
+    if (stage)
+      infos.push_back({name, stage->engineKind() == engine::EngineKind::oneDnn ? "onednn" : "opencv",
+                       graph::nameOf(stage->precision()), graph::nameOf(stage->precisionInUse())});
+  }
+  return infos;
 }
 
 std::vector<int> lastExits(const cv::dnn::Net& net) { return gatesOf(net).back().layer->lastStates(); }

@@ -16,8 +16,8 @@
 #include <memory>
 #include <vector>
 
+#include "graph/nearest_name.hpp"
 #include "graph/run_main.hpp"
-#include "trainer/nearest_name.hpp"
 
 namespace rdi::train {
 namespace {

@@ -31,7 +31,7 @@ public:
 
   BufferPlan run() {
     for (size_t i = 0; i < program_.tensors.size(); ++i) {
-      groups_[i].bytes = static_cast<size_t>(program_.tensors[i].elementCount()) * sizeof(float);
+      groups_[i].bytes = program_.tensors[i].byteCount();
       if (program_.tensors[i].sameBytesAs >= 0) join(static_cast<int>(i), program_.tensors[i].sameBytesAs);
     }
     for (size_t i = 0; i < program_.inputs.size(); ++i)

@@ -12,8 +12,17 @@ using dnnl::algorithm;
 using dnnl::memory;
 using Role = PrimitiveArgument::Role;
 
+/// Scales of an operation on 8-bit numbers; 1 where a tensor holds other numbers.
+struct EightBits {
+  float source = 1, destination = 1, addend = 1;
+  std::vector<float> perChannel;  // of the weights
+  bool grouped = false;
+};
+
 // oneDNN 3 dropped the operation descriptors between arguments and primitive descriptor, the scale of an
-// element-wise post-operation, and moved the engine to the front.
+// element-wise post-operation, and moved the engine to the front. Scales of 8-bit numbers were attributes
+// that multiply the sums of products, bias included, before the post-operations; now they are arguments, one
+// a tensor, and bias and post-operations work on real values.
 #if DNNL_VERSION_MAJOR >= 3
 template <typename Primitive, typename... Arguments>
 typename Primitive::primitive_desc describe(const dnnl::engine& engine,
@@ -60,6 +69,22 @@ dnnl::concat::primitive_desc describeConcat(const dnnl::engine& engine,
 void appendActivation(dnnl::post_ops& operations, algorithm kind, float alpha, float beta) {
   operations.append_eltwise(kind, alpha, beta);
 }
+
+dnnl::reorder::primitive_desc describeReorder(const dnnl::engine& engine,
+                                              const dnnl::primitive_attr& attributes,
+                                              const memory::desc& source, const memory::desc& destination) {
+  return {engine, source, engine, destination, attributes};
+}
+
+constexpr bool kScalesAreArguments = true;
+constexpr int kScaleArgument = DNNL_ARG_ATTR_SCALES;
+
+/// Says which scales will be given; `perChannel` scales belong to the weights.
+void setScales(dnnl::primitive_attr& attributes, const EightBits& scales) {
+  if (!scales.perChannel.empty()) attributes.set_scales_mask(DNNL_ARG_WEIGHTS, scales.grouped ? 3 : 1);
+  if (scales.source != 1) attributes.set_scales_mask(DNNL_ARG_SRC, 0);
+  if (scales.destination != 1) attributes.set_scales_mask(DNNL_ARG_DST, 0);
+}
 #else
 template <typename Primitive, typename... Arguments>
 typename Primitive::primitive_desc describe(const dnnl::engine& engine,
@@ -100,6 +125,25 @@ dnnl::concat::primitive_desc describeConcat(const dnnl::engine& engine,
 void appendActivation(dnnl::post_ops& operations, algorithm kind, float alpha, float beta) {
   operations.append_eltwise(1.0f, kind, alpha, beta);
 }
+
+dnnl::reorder::primitive_desc describeReorder(const dnnl::engine& engine,
+                                              const dnnl::primitive_attr& attributes,
+                                              const memory::desc& source, const memory::desc& destination) {
+  return {engine, source, engine, destination, attributes};
+}
+
+constexpr bool kScalesAreArguments = false;
+constexpr int kScaleArgument = 0;  // there is none
+
+void setScales(dnnl::primitive_attr& attributes, const EightBits& scales) {
+  const float factor = scales.source / scales.destination;
+  std::vector<float> factors(scales.perChannel.empty() ? std::vector<float>{1} : scales.perChannel);
+  for (float& value : factors) value *= factor;
+  if (factors.size() > 1)
+    attributes.set_output_scales(1 << 1, factors);
+  else if (factors[0] != 1)
+    attributes.set_output_scales(0, factors);
+}
 #endif
 
 algorithm algorithmOf(ActivationKind kind) {
@@ -132,10 +176,25 @@ algorithm algorithmOf(BinaryKind kind) {
   throw Error("unknown binary operation");
 }
 
-memory::desc dense(const graph::Shape& shape) {
-  return {shape, memory::data_type::f32,
-          shape.size() == 4 ? memory::format_tag::nhwc : memory::format_tag::nc};
+memory::data_type typeOf(Number number) {
+  switch (number) {
+    case Number::float32:
+      return memory::data_type::f32;
+    case Number::bfloat16:
+      return memory::data_type::bf16;
+    case Number::signed8:
+      return memory::data_type::s8;
+    case Number::unsigned8:
+      return memory::data_type::u8;
+  }
+  throw Error("unknown number");
 }
+
+memory::desc dense(const graph::Shape& shape, Number number = Number::float32) {
+  return {shape, typeOf(number), shape.size() == 4 ? memory::format_tag::nhwc : memory::format_tag::nc};
+}
+
+memory::desc dense(const Tensor& tensor) { return dense(tensor.shape, tensor.number); }
 
 memory::dims toDims(const std::array<int64_t, 2>& pair) { return {pair[0], pair[1]}; }
 
@@ -150,16 +209,47 @@ memory::dims weightDims(const Operation& operation, const Program& program) {
   return {groups, destination.channels() / groups, source.channels() / groups, kernel[0], kernel[1]};
 }
 
-dnnl::primitive_attr attributesOf(const Operation& operation) {
+EightBits scalesOf(const Operation& operation, const Program& program) {
+  const auto scaleOf = [&](int index) { return program.tensors[static_cast<size_t>(index)].scale; };
+  EightBits scales;
+  const bool computes = !operation.weightScales.empty();
+  if (!computes && operation.kind != OperationKind::convert) return scales;
+  scales.source = scaleOf(operation.sources[0]);
+  scales.destination = scaleOf(operation.destination);
+  if (operation.addend >= 0) scales.addend = scaleOf(operation.addend);
+  scales.perChannel = operation.weightScales;
+  scales.grouped = operation.groups > 1;
+  return scales;
+}
+
+dnnl::primitive_attr attributesOf(const Operation& operation, const Program& program) {
+  const EightBits scales = scalesOf(operation, program);
+  // What a number of the result stands for while post-operations work on it.
+  const float unit = kScalesAreArguments ? 1 : scales.destination;
   dnnl::post_ops after;
-  if (operation.addend >= 0) after.append_sum(1.0f);
-  if (operation.activation && operation.kind != OperationKind::activation)
-    appendActivation(after, algorithmOf(operation.activation->kind), operation.activation->alpha,
-                     operation.activation->beta);
+  if (operation.addend >= 0) {
+    const Number addend = program.tensors[static_cast<size_t>(operation.addend)].number,
+                 result = program.tensors[static_cast<size_t>(operation.destination)].number;
+    after.append_sum(scales.addend / unit, 0, addend == result ? memory::data_type::undef : typeOf(addend));
+  }
+  if (operation.activation && operation.kind != OperationKind::activation) {
+    const Activation& activation = *operation.activation;
+    const bool bounds = activation.kind == ActivationKind::clip;
+    appendActivation(after, algorithmOf(activation.kind), bounds ? activation.alpha / unit : activation.alpha,
+                     bounds ? activation.beta / unit : activation.beta);
+  }
   dnnl::primitive_attr attributes;
+  setScales(attributes, scales);
   attributes.set_post_ops(after);
   attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
   return attributes;
+}
+
+/// What the weights are stored as: the kind of number that the source is, and 8-bit weights are signed.
+Number weightNumber(const Operation& operation, const Program& program) {
+  if (!operation.weightScales.empty()) return Number::signed8;
+  const Number source = program.tensors[static_cast<size_t>(operation.sources[0])].number;
+  return source == Number::bfloat16 ? source : Number::float32;
 }
 
 class Compiler {
@@ -170,7 +260,7 @@ public:
         program_(program),
         engine_(engine),
         like_(like),
-        attributes_(attributesOf(operation)) {}
+        attributes_(attributesOf(operation, program)) {}
 
   CompiledPrimitive run() {
     switch (operation_.kind) {
@@ -196,6 +286,9 @@ public:
       case OperationKind::concat:
         concat();
         break;
+      case OperationKind::convert:
+        convert();
+        break;
       case OperationKind::toChannelsLast:
       case OperationKind::toChannelsFirst:
       case OperationKind::excerpt:
@@ -207,12 +300,13 @@ public:
 
 private:
   const Tensor& tensor(int index) const { return program_.tensors[static_cast<size_t>(index)]; }
-  memory::desc source() const { return dense(tensor(operation_.sources[0]).shape); }
-  memory::desc destination() const { return dense(tensor(operation_.destination).shape); }
+  memory::desc source() const { return dense(tensor(operation_.sources[0])); }
+  memory::desc destination() const { return dense(tensor(operation_.destination)); }
 
   memory::desc wantedWeights() const {
     if (like_ != nullptr) return like_->find(Role::weights)->desc;
-    return {weightDims(operation_, program_), memory::data_type::f32, memory::format_tag::any};
+    return {weightDims(operation_, program_), typeOf(weightNumber(operation_, program_)),
+            memory::format_tag::any};
   }
 
   void add(int name, Role role, const memory::desc& desc, int index = -1) {
@@ -224,6 +318,21 @@ private:
     add(DNNL_ARG_DST, Role::tensor, destination, operation_.destination);
   }
 
+  /// Scales that oneDNN reads when it runs; `name` is the tensor they belong to.
+  void addScales(int name, const std::vector<float>& values) {
+    const memory::desc desc({static_cast<int64_t>(values.size())}, memory::data_type::f32,
+                            memory::format_tag::a);
+    result_.arguments.push_back({kScaleArgument | name, Role::scale, -1, desc, values});
+  }
+
+  void addScales() {
+    if (!kScalesAreArguments) return;
+    const EightBits scales = scalesOf(operation_, program_);
+    if (!scales.perChannel.empty()) addScales(DNNL_ARG_WEIGHTS, scales.perChannel);
+    if (scales.source != 1) addScales(DNNL_ARG_SRC, {scales.source});
+    if (scales.destination != 1) addScales(DNNL_ARG_DST, {scales.destination});
+  }
+
   template <typename Primitive, typename Description>
   void finish(Description& description) {
     while (like_ != nullptr && like_->implementation != description.impl_info_str())
@@ -231,6 +340,12 @@ private:
         result_ = {};
         return;
       }
+    finishOnly<Primitive>(description);
+  }
+
+  /// For primitives that have one kernel to offer.
+  template <typename Primitive, typename Description>
+  void finishOnly(const Description& description) {
     result_.implementation = description.impl_info_str();
     result_.primitive = Primitive(description);
     const memory::desc scratch = description.scratchpad_desc();
@@ -241,6 +356,7 @@ private:
   template <typename Primitive, typename Description>
   void finishWeighted(Description& description) {
     finish<Primitive>(description);
+    addScales();
     add(DNNL_ARG_WEIGHTS, Role::weights, description.weights_desc());
     add(DNNL_ARG_BIAS, Role::bias, plainBias(operation_));
   }
@@ -313,10 +429,15 @@ private:
     }
     add(DNNL_ARG_DST, Role::tensor, destination(), operation_.destination);
     auto description = describeConcat(engine_, attributes_, destination(), sources);
-    result_.implementation = description.impl_info_str();
-    result_.primitive = dnnl::concat(description);
-    result_.scratchBytes = description.scratchpad_desc().get_size();
-    add(DNNL_ARG_SCRATCHPAD, Role::scratch, description.scratchpad_desc());
+    finishOnly<dnnl::concat>(description);
+  }
+
+  void convert() {
+    auto description = describeReorder(engine_, attributes_, source(), destination());
+    add(DNNL_ARG_FROM, Role::tensor, source(), operation_.sources[0]);
+    add(DNNL_ARG_TO, Role::tensor, destination(), operation_.destination);
+    addScales();
+    finishOnly<dnnl::reorder>(description);
   }
 
   const Operation& operation_;
@@ -326,6 +447,12 @@ private:
   dnnl::primitive_attr attributes_;
   CompiledPrimitive result_;
 };
+
+/// Instruction sets are sets of bits.
+bool hasInstructions(dnnl::cpu_isa wanted) {
+  const auto bits = static_cast<unsigned>(wanted);
+  return (static_cast<unsigned>(dnnl::get_effective_cpu_isa()) & bits) == bits;
+}
 
 }  // namespace
 
@@ -340,11 +467,38 @@ memory::desc plainWeights(const Operation& operation, const Program& program) {
   const memory::format_tag tag = dims.size() == 2   ? memory::format_tag::ab
                                  : dims.size() == 4 ? memory::format_tag::abcd
                                                     : memory::format_tag::abcde;
-  return {dims, memory::data_type::f32, tag};
+  return {dims, typeOf(operation.weightScales.empty() ? Number::float32 : Number::signed8), tag};
 }
 
 memory::desc plainBias(const Operation& operation) {
   return {{static_cast<int64_t>(operation.bias.size())}, memory::data_type::f32, memory::format_tag::a};
+}
+
+std::vector<float> biasToAdd(const Operation& operation, const Program& program) {
+  std::vector<float> bias = operation.bias;
+  if (kScalesAreArguments || operation.weightScales.empty()) return bias;
+  const float source = program.tensors[static_cast<size_t>(operation.sources[0])].scale;
+  for (size_t i = 0; i < bias.size(); ++i) bias[i] /= source * operation.weightScales[i];
+  return bias;
+}
+
+bool processorHas(graph::Precision precision) {
+  switch (precision) {
+    case graph::Precision::float32:
+      return true;
+    case graph::Precision::bf16:
+      return hasInstructions(dnnl::cpu_isa::avx512_core_bf16);
+    case graph::Precision::int8:
+      return hasInstructions(dnnl::cpu_isa::avx512_core_vnni) || hasInstructions(dnnl::cpu_isa::avx2_vnni);
+  }
+  return false;
+}
+
+bool processorIsFastWith(graph::Precision precision) {
+  if (!processorHas(precision)) return false;
+  // Intel's vdpbf16ps multiplies half as many numbers a second as its float32 FMA; only AMX is fast there.
+  return precision != graph::Precision::bf16 || hasInstructions(dnnl::cpu_isa::avx512_core_amx) ||
+         !__builtin_cpu_is("intel");
 }
 
 bool isPrimitive(OperationKind kind) {

@@ -79,6 +79,12 @@ private:
 
   const Tensor& tensor(int index) const { return program_.tensors[static_cast<size_t>(index)]; }
 
+  /// The tensor now holds the value of this name.
+  void rename(int index, const std::string& name) {
+    program_.tensors[static_cast<size_t>(index)].name = name;
+    indexOf_[name] = index;
+  }
+
   int source(const onnx::NodeProto& node, int input) const {
     const auto found = indexOf_.find(node.input(input));
     if (found == indexOf_.end())
@@ -313,7 +319,7 @@ private:
                          before.kind == OperationKind::innerProduct || before.kind == OperationKind::binary;
       if (fuses && !before.activation) {
         before.activation = activation;
-        indexOf_[node.output(0)] = from;
+        rename(from, node.output(0));
         return;
       }
     }
@@ -381,7 +387,7 @@ private:
           position->kind == OperationKind::convolution || position->kind == OperationKind::innerProduct;
       if (!fuses || position->activation || position->addend >= 0) continue;
       position->addend = side == 0 ? second : first;
-      indexOf_[node.output(0)] = position->destination;
+      rename(position->destination, node.output(0));
       std::rotate(position, position + 1, program_.operations.end());  // runs after both operands are there
       return true;
     }
@@ -449,6 +455,11 @@ int64_t Tensor::elementCount() const {
   int64_t count = 1;
   for (const int64_t extent : shape) count *= extent;
   return count;
+}
+
+size_t Tensor::byteCount() const {
+  const size_t size = number == Number::float32 ? 4 : number == Number::bfloat16 ? 2 : 1;
+  return static_cast<size_t>(elementCount()) * size;
 }
 
 Program lower(const onnx::ModelProto& stage, const std::vector<Layout>& inputLayouts) {

@@ -8,8 +8,11 @@ namespace rdi::engine {
 
 bool hasOneDnn() { return false; }
 
+graph::Precision precisionInUse(graph::Precision) { return graph::Precision::float32; }
+
 std::unique_ptr<StageEngine> makeOneDnnEngine(const onnx::ModelProto& stage,
-                                              const std::vector<Layout>& inputLayouts, RowSplit) {
+                                              const std::vector<Layout>& inputLayouts, graph::Precision,
+                                              RowSplit) {
   return makeOpenCvEngine(stage, inputLayouts);
 }
 

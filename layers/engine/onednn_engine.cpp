@@ -15,6 +15,7 @@
 #include "layers/engine/dnnl_primitives.hpp"
 #include "layers/engine/layout.hpp"
 #include "layers/engine/lowering.hpp"
+#include "layers/engine/precision.hpp"
 #include "layers/engine/stage_engine.hpp"
 #include "layers/engine/thread_choice.hpp"
 #include "layers/engine/thread_scope.hpp"
@@ -152,10 +153,7 @@ public:
     return externalData_[externalIndex(place)];
   }
 
-  size_t bytesOf(int tensor) const {
-    return static_cast<size_t>(stage_.program.tensors[static_cast<size_t>(tensor)].elementCount()) *
-           sizeof(float);
-  }
+  size_t bytesOf(int tensor) const { return stage_.program.tensors[static_cast<size_t>(tensor)].byteCount(); }
 
 private:
   static void check(dnnl_status_t status) {
@@ -210,6 +208,10 @@ private:
       case Role::bias:
       case Role::operand:
         return constants.bias.get();
+      case Role::scale:
+        // oneDNN takes every handle as writable; it only reads scales.
+        memories_.emplace_back(argument.desc, stage_.engine, const_cast<float*>(argument.values.data()));
+        return memories_.back().get();
       case Role::scratch:
         if (argument.desc.get_size() == 0) return nullptr;
         memories_.emplace_back(argument.desc, stage_.engine, scratch_.data());
@@ -326,9 +328,11 @@ private:
 
 class OneDnnEngine : public StageEngine {
 public:
-  OneDnnEngine(const onnx::ModelProto& model, const std::vector<Layout>& inputLayouts, RowSplit rowSplit)
+  OneDnnEngine(const onnx::ModelProto& model, const std::vector<Layout>& inputLayouts,
+               graph::Precision precision, RowSplit rowSplit)
       : rowSplit_(rowSplit) {
     stage_.program = lower(model, inputLayouts);
+    lowerPrecision(stage_.program, inputLayouts, precision, graph::readRanges(model));
     stage_.plan = planBuffers(stage_.program);
     compileForOneThread();
   }
@@ -420,13 +424,19 @@ private:
   }
 
   void packWeights(Operation& operation, const PrimitiveArgument& wanted, Stage::Constants& constants) {
-    dnnl::memory plain(plainWeights(operation, stage_.program), stage_.engine, operation.weights.data());
+    std::vector<int8_t> eightBits;
+    void* values = operation.weights.data();
+    if (!operation.weightScales.empty()) {
+      for (const float value : operation.weights) eightBits.push_back(static_cast<int8_t>(value));
+      values = eightBits.data();
+    }
+    dnnl::memory plain(plainWeights(operation, stage_.program), stage_.engine, values);
     constants.weightBytes = AlignedBytes(wanted.desc.get_size());
     constants.weights = dnnl::memory(wanted.desc, stage_.engine, constants.weightBytes.data());
     dnnl::stream stream(stage_.engine);
     dnnl::reorder(plain, constants.weights).execute(stream, plain, constants.weights);
     stream.wait();
-    keepBias(operation.bias, plainBias(operation), constants);
+    keepBias(biasToAdd(operation, stage_.program), plainBias(operation), constants);
   }
 
   void keepBias(const std::vector<float>& values, const dnnl::memory::desc& desc,
@@ -472,10 +482,18 @@ private:
 
 bool hasOneDnn() { return true; }
 
+graph::Precision precisionInUse(graph::Precision precision) {
+  return processorIsFastWith(precision) ? precision : graph::Precision::float32;
+}
+
 std::unique_ptr<StageEngine> makeOneDnnEngine(const onnx::ModelProto& stage,
-                                              const std::vector<Layout>& inputLayouts, RowSplit rowSplit) {
+                                              const std::vector<Layout>& inputLayouts,
+                                              graph::Precision precision, RowSplit rowSplit) {
+  if (!processorHas(precision))
+    throw Error(text("this processor has no instructions for ", graph::nameOf(precision), ", expected ",
+                     precision == graph::Precision::bf16 ? "AVX512_BF16" : "VNNI"));
   try {
-    return std::make_unique<OneDnnEngine>(stage, inputLayouts, rowSplit);
+    return std::make_unique<OneDnnEngine>(stage, inputLayouts, precision, rowSplit);
   } catch (const dnnl::error& error) {
     throw Error(text("oneDNN cannot compile the stage: ", error.what()));
   }

@@ -14,13 +14,19 @@
 
 namespace rdi::engine {
 
+/// How a value is stored: 8-bit numbers stand for number * Tensor::scale.
+enum class Number { float32, bfloat16, signed8, unsigned8 };
+
 /// One tensor of a stage at batch 1: {1, C, H, W}, stored channels last, or {1, C}.
 struct Tensor {
-  std::string name;
+  std::string name;  // in ONNX, of the value that it holds in the end
   graph::Shape shape;
   int sameBytesAs = -1;  // index of the tensor that this one is another shape of, or -1
+  Number number = Number::float32;
+  float scale = 1;  // 8-bit numbers
 
   int64_t elementCount() const;
+  size_t byteCount() const;
   int64_t channels() const { return shape[1]; }
   int64_t pixels() const { return shape.size() == 4 ? shape[2] * shape[3] : 1; }
 };
@@ -46,6 +52,7 @@ enum class OperationKind {
   toChannelsFirst,  // and back
   excerpt,          // a box of the source, every step-th value; a constant outside of it
   copy,
+  convert,  // the same values, stored as the destination stores them
 };
 
 enum class BinaryKind { add, subtract, multiply, divide };
@@ -59,7 +66,8 @@ struct Operation {
 
   std::vector<float>
       weights;  // convolution: {out, in / groups, kh, kw}; innerProduct: {out, in}, in in memory order
-  std::vector<float> bias;  // {out} or empty
+  std::vector<float> weightScales;  // 8-bit convolution, {out}: weights are whole numbers times these
+  std::vector<float> bias;          // {out} or empty
   int64_t groups = 1;
   graph::Window window;
   bool countPads = false;  // averagePool

@@ -21,8 +21,8 @@ EngineKind engineFromName(const std::string& name) {
 }
 
 std::unique_ptr<StageEngine> makeEngine(EngineKind kind, const onnx::ModelProto& stage,
-                                        const std::vector<Layout>& inputLayouts) {
-  return kind == EngineKind::oneDnn ? makeOneDnnEngine(stage, inputLayouts)
+                                        const std::vector<Layout>& inputLayouts, graph::Precision precision) {
+  return kind == EngineKind::oneDnn ? makeOneDnnEngine(stage, inputLayouts, precision)
                                     : makeOpenCvEngine(stage, inputLayouts);
 }
 

@@ -9,6 +9,8 @@
 #include <string>
 #include <vector>
 
+#include "graph/precision.hpp"
+
 namespace rdi::engine {
 
 /// How a tensor lies in memory; one row, float32, no gaps.
@@ -50,10 +52,17 @@ public:
 /// False in a build without oneDNN.
 bool hasOneDnn();
 
+/// What the oneDNN engine should compute a stage with for which a file asks for `precision`: that where the
+/// processor has instructions for it that are faster than those for float32, and float32 elsewhere. bf16
+/// needs AMX, or AVX512_BF16 on a processor that is not Intel's; int8 needs VNNI.
+graph::Precision precisionInUse(graph::Precision precision);
+
 /// Compiles the stage for oneDNN; throws rdi::Error naming operator and node when the oneDNN engine lacks
-/// one. In a build without oneDNN, the same as makeOpenCvEngine.
+/// one, and when the processor has no instructions for `precision`. In a build without oneDNN, the same as
+/// makeOpenCvEngine.
 std::unique_ptr<StageEngine> makeOneDnnEngine(const onnx::ModelProto& stage,
                                               const std::vector<Layout>& inputLayouts,
+                                              graph::Precision precision = graph::Precision::float32,
                                               RowSplit rowSplit = RowSplit::whenFaster);
 
 /// Runs the stage in nested cv::dnn::Nets, one a slot. Throws rdi::Error with OpenCV's words when it refuses
@@ -61,7 +70,9 @@ std::unique_ptr<StageEngine> makeOneDnnEngine(const onnx::ModelProto& stage,
 std::unique_ptr<StageEngine> makeOpenCvEngine(const onnx::ModelProto& stage,
                                               const std::vector<Layout>& inputLayouts);
 
+/// OpenCV's engine computes with float32 whatever the precision.
 std::unique_ptr<StageEngine> makeEngine(EngineKind kind, const onnx::ModelProto& stage,
-                                        const std::vector<Layout>& inputLayouts);
+                                        const std::vector<Layout>& inputLayouts,
+                                        graph::Precision precision = graph::Precision::float32);
 
 }  // namespace rdi::engine

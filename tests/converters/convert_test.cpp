@@ -271,5 +271,32 @@ TEST(Inspect, DamagedPartsOfAnEarlyExitFileAreErrors) {
   EXPECT_THROW(inspect(noGates, "a", 1), Error);
 }
 
+/// The middle activation of tinyMultiExit is something else.
+onnx::ModelProto withActivation(const std::string& type) {
+  auto model = test::tinyMultiExit();
+  for (auto& node : *model.mutable_graph()->mutable_node())
+    if (node.name() == "node_relu2") node.set_op_type(type);
+  return model;
+}
+
+TEST(Convert, WhatNoEngineCanRunIsRefusedWithOperatorAndNode) {
+  ConvertOptions options;
+  options.thresholds = {0.5f, 0.5f};
+  EXPECT_EQ(messageOf(withActivation("Round"), options),
+            "in.onnx: no engine can run stage2: the onednn engine stops at operator Round, node "
+            "'node_relu2': the oneDNN engine does not have it; the opencv engine at operator Round, node "
+            "'node_relu2': OpenCV's engine does not have it");
+  options.engine = "opencv";
+  EXPECT_EQ(messageOf(withActivation("Round"), options),
+            "in.onnx: the opencv engine cannot run stage2: operator Round, node 'node_relu2': OpenCV's "
+            "engine does not have it");
+  options.engine = "onednn";
+  EXPECT_EQ(messageOf(withActivation("Softplus"), options),
+            "in.onnx: the onednn engine cannot run stage2: operator Softplus, node 'node_relu2': the oneDNN "
+            "engine does not have it");
+  options.engine = "auto";
+  EXPECT_EQ(messageOf(withActivation("Softplus"), options), "no error");
+}
+
 }  // namespace
 }  // namespace rdi::convert

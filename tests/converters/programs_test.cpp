@@ -40,8 +40,8 @@ protected:
     metadata.classNames = {"0", "1", "2", "3", "4", "5", "6", "7", "8", "9"};
     metadata.results = {{"clean", {{"accuracy", 0.9941}, {"shares", {0.5, 0.3, 0.2}}}},
                         {"rows",
-                         {{{"images", "clean"}, {"accuracy", 0.9941}, {"exit_shares", {0.5, 0.5}}},
-                          {{"images", "average"}, {"accuracy", 0.9}, {"exit_shares", {0.25, 0.75}}}}}};
+                         {{{"name", "clean"}, {"accuracy", 0.9941}, {"exit_shares", {0.5, 0.3, 0.2}}},
+                          {{"name", "average"}, {"accuracy", 0.9}, {"exit_shares", {0.25, 0.5, 0.25}}}}}};
     metadata.recipe = {{"epochs", 10}, {"attack", {{"name", "pgd"}, {"epsilon", 0.3}}}};
     graph::writeMetadata(model, metadata);
     graph::saveModel(model, path("calibrated.onnx"));
@@ -55,6 +55,9 @@ protected:
   }
   test::ProgramResult inspect(const Arguments& arguments) const {
     return test::runProgram(RDI_INSPECT, arguments, folder_.string());
+  }
+  test::ProgramResult attach(const Arguments& arguments) const {
+    return test::runProgram(RDI_ATTACH, arguments, folder_.string());
   }
   std::set<std::string> files() const {
     std::set<std::string> names;
@@ -284,6 +287,84 @@ TEST_F(Programs, WrongUsageEndsWithExitCodeTwo) {
   EXPECT_EQ(inspect({"--help"}).exitCode, 0);
 }
 
+TEST_F(Programs, AttachWritesAMultiExitFileAndSaysWhatItCosts) {
+  ASSERT_EQ(convert({"small.onnx", "-o", "single.onnx", "--static", "main"}).exitCode, 0);
+  auto before = files();
+  const auto result = attach({"single.onnx", "--exits", "2", "-o", "attached.onnx"});
+  EXPECT_EQ(result.exitCode, 0) << result.err;
+  EXPECT_EQ(result.err, "");
+  for (const char* words : {"wrote attached.onnx: multi-exit, ", "exit1: reads ", "exit2: reads ",
+                            "of the network's cost; its branch adds ", "all branches together cost "})
+    EXPECT_NE(result.out.find(words), std::string::npos) << words << "\n" << result.out;
+  before.insert(path("attached.onnx"));
+  EXPECT_EQ(files(), before);
+  EXPECT_EQ(graph::exitNames(graph::loadModel(path("attached.onnx"))),
+            (std::vector<std::string>{"exit1", "exit2", "main"}));
+  EXPECT_EQ(convert({"attached.onnx", "-o", "out.onnx", "--thresholds", "0.5,0.5"}).exitCode, 0);
+}
+
+TEST_F(Programs, AttachRefusesInOneLineAndLeavesNothing) {
+  ASSERT_EQ(convert({"small.onnx", "-o", "single.onnx", "--static", "main"}).exitCode, 0);
+  const std::string bytes = graph::readFile(path("single.onnx"));
+  write("truncated.onnx", bytes.substr(0, bytes.size() / 2));
+  struct Case {
+    Arguments arguments;
+    std::vector<std::string> words;
+  };
+  const std::vector<Case> cases = {
+      {{"small.onnx", "--exits", "1", "-o", "out.onnx"}, {"small.onnx: has 3 outputs already"}},
+      {{"early.onnx", "--exits", "1", "-o", "out.onnx"}, {"early.onnx: is an early-exit file"}},
+      {{"missing.onnx", "--exits", "1", "-o", "out.onnx"}, {"missing.onnx: cannot be opened"}},
+      {{"truncated.onnx", "--exits", "1", "-o", "out.onnx"}, {"truncated.onnx: "}},
+      {{"single.onnx", "--at", "rellu1", "-o", "out.onnx"}, {"single.onnx: ", "'rellu1'", "'relu1'"}},
+      {{"single.onnx", "--at", "relu1,,relu2", "-o", "out.onnx"}, {"--at is ", "entry 2 is empty"}},
+      {{"single.onnx", "--exits", "60", "-o", "out.onnx"}, {"single.onnx: has ", "at least 60"}},
+      {{"single.onnx", "--exits", "1", "--budget", "0.0001", "-o", "out.onnx"},
+       {"single.onnx: ", "--budget"}},
+      {{"single.onnx", "--exits", "1", "--mean", "1,2", "-o", "out.onnx"},
+       {"--mean has 2 values for 1 channels"}},
+      {{"single.onnx", "--exits", "1", "--std", "soft", "-o", "out.onnx"}, {"--std", "'soft'"}},
+      {{"single.onnx", "--exits", "1", "-o", "single.onnx"}, {"single.onnx", "input"}},
+      {{"single.onnx", "--exits", "1", "-o", "nowhere/out.onnx"}, {"nowhere/out.onnx: cannot be created"}},
+  };
+  for (const auto& refused : cases) expectRefused(RDI_ATTACH, refused.arguments, refused.words);
+  EXPECT_EQ(graph::readFile(path("single.onnx")), bytes);
+  for (const Arguments& wrong :
+       std::vector<Arguments>{{},
+                              {"single.onnx", "-o", "out.onnx"},
+                              {"single.onnx", "--exits", "1"},
+                              {"single.onnx", "--exits", "0", "-o", "out.onnx"},
+                              {"single.onnx", "--exits", "1", "--at", "relu1", "-o", "out.onnx"},
+                              {"single.onnx", "--exits", "1", "--budget", "-3", "-o", "out.onnx"}})
+    EXPECT_EQ(attach(wrong).exitCode, 2) << testing::PrintToString(wrong);
+  EXPECT_EQ(attach({"--help"}).exitCode, 0);
+}
+
+TEST_F(Programs, InspectDrawsOneFile) {
+  auto before = files();
+  const auto result = inspect({"early.onnx", "--svg", "picture.svg"});
+  EXPECT_EQ(result.exitCode, 0) << result.err;
+  before.insert(path("picture.svg"));
+  EXPECT_EQ(files(), before);
+  const std::string picture = graph::readFile(path("picture.svg"));
+  EXPECT_EQ(picture.rfind("<svg", 0), 0u) << picture.substr(0, 80);
+  for (const char* words : {"stage1", "exit1", "entropy &lt; 0.0230", "50.0 % of clean inputs", "</svg>"})
+    EXPECT_NE(picture.find(words), std::string::npos) << words;
+  expectRefused(RDI_INSPECT, {"early.onnx", "--svg", "early.onnx"}, {"early.onnx", "input"});
+  expectRefused(RDI_INSPECT, {"early.onnx", "--svg", "nowhere/picture.svg"}, {"nowhere/picture.svg"});
+  EXPECT_EQ(inspect({"early.onnx", "small.onnx", "--svg", "picture.svg"}).exitCode, 2);
+}
+
+TEST_F(Programs, InspectComparesTwoFiles) {
+  const auto result = inspect({"small.onnx", "calibrated.onnx"});
+  EXPECT_EQ(result.exitCode, 0) << result.err;
+  for (const char* words : {"a: small.onnx\nb: calibrated.onnx\n", "weights equal to the bit"})
+    EXPECT_NE(result.out.find(words), std::string::npos) << words << "\n" << result.out;
+  const auto json = inspect({"small.onnx", "calibrated.onnx", "--json"});
+  EXPECT_TRUE(nlohmann::json::parse(json.out).at("weights").at("changed").empty());
+  expectRefused(RDI_INSPECT, {"small.onnx", "missing.onnx"}, {"missing.onnx"});
+}
+
 TEST_F(Programs, InspectDescribesEveryKindOfFileInText) {
   const auto multi = inspect({"calibrated.onnx"});
   EXPECT_EQ(multi.exitCode, 0) << multi.err;
@@ -324,9 +405,10 @@ TEST_F(Programs, InspectPrintsJson) {
 TEST_F(Programs, InspectShowsRowsOfResultsAsATable) {
   const auto result = inspect({"early.onnx"});
   EXPECT_EQ(result.exitCode, 0);
-  EXPECT_NE(result.out.find("results, rows\n  images   accuracy  exit_shares\n  clean    0.9941    0.5, 0.5\n"
-                            "  average  0.9       0.25, 0.75\n"),
-            std::string::npos)
+  EXPECT_NE(
+      result.out.find("results, rows\n  name     accuracy  exit_shares\n  clean    0.9941    0.5, 0.3, 0.2\n"
+                      "  average  0.9       0.25, 0.5, 0.25\n"),
+      std::string::npos)
       << result.out;
 }
 

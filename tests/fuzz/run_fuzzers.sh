@@ -3,29 +3,47 @@
 # SPDX-FileCopyrightText: the rdi authors
 #
 # Builds the libFuzzer programs with clang, AddressSanitizer and UndefinedBehaviorSanitizer, and runs each on its seeds.
-#   tests/fuzz/run_fuzzers.sh [EXECUTIONS]     of all programs together, default 1000000
+#   tests/fuzz/run_fuzzers.sh [--built] [EXECUTIONS]     of all programs together, default 1000000
+# --built builds nothing (minutes): it runs what an earlier call built, and ends with exit code 77, saying so, where that
+# is not there or older than the sources.
 # Build, corpus (which grows from run to run) and findings lie in $RDI_FUZZ_BUILD, default build-fuzz beside the sources.
 # Inputs have at most 64 KiB; one allocation of more than 64 MiB counts as a finding. The last line is
 # "N executions, M findings"; exit code 0 only when there was none. A finding's input is kept and runs again with
 # build-fuzz/bin/fuzz_NAME FILE.
 set -uo pipefail
+built=no
+if [ "${1-}" = --built ]; then
+  built=yes
+  shift
+fi
 executions=${1:-1000000}
 cd "$(dirname "$0")/../.." || exit 1
 build=$(realpath -m "${RDI_FUZZ_BUILD:-build-fuzz}")
 
-if ! command -v clang++ >/dev/null; then
+if [ "$built" = yes ]; then
+  newer=$(find graph layers converters tests/fuzz tests/graph -newer "$build/bin/fuzz_plugin" \( -name '*.cpp' -o -name '*.hpp' \) \
+    -print -quit 2>/dev/null)
+  if [ ! -x "$build/bin/fuzz_plugin" ] || [ -n "$newer" ]; then
+    echo "run_fuzzers.sh: $build holds no programs of these sources (${newer:-none built}); tests/fuzz/run_fuzzers.sh builds them"
+    exit 77
+  fi
+fi
+if [ "$built" = no ] && ! command -v clang++ >/dev/null; then
   echo "run_fuzzers.sh: needs clang++ with its runtime (Debian: clang, libclang-rt-dev)" >&2
   exit 1
 fi
-cmake -G Ninja -S . -B "$build" -DCMAKE_CXX_COMPILER=clang++ -DCMAKE_BUILD_TYPE=RelWithDebInfo \
-  -DCMAKE_CXX_FLAGS_RELWITHDEBINFO="-O1 -g" -DRDI_SANITIZE=address,undefined,fuzzer-no-link -DRDI_BUILD_FUZZERS=ON \
-  -DRDI_BUILD_TRAINER=OFF -DRDI_BUILD_SAMPLES=OFF -DRDI_BUILD_BENCHMARKS=OFF >"$build.log" 2>&1 &&
-  cmake --build "$build" --target fuzzers --parallel "${RDI_FUZZ_JOBS:-$(nproc)}" >>"$build.log" 2>&1 || {
-  tail -n 30 "$build.log" >&2
-  echo "run_fuzzers.sh: the build failed; see $build.log" >&2
-  exit 1
+[ "$built" = yes ] || {
+  mkdir -p "$build"
+  cmake -G Ninja -S . -B "$build" -DCMAKE_CXX_COMPILER=clang++ -DCMAKE_BUILD_TYPE=RelWithDebInfo \
+    -DCMAKE_CXX_FLAGS_RELWITHDEBINFO="-O1 -g" -DRDI_SANITIZE=address,undefined,fuzzer-no-link -DRDI_BUILD_FUZZERS=ON \
+    -DRDI_BUILD_TRAINER=OFF -DRDI_BUILD_SAMPLES=OFF -DRDI_BUILD_BENCHMARKS=OFF >"$build/build.log" 2>&1 &&
+    cmake --build "$build" --target fuzzers --parallel "${RDI_FUZZ_JOBS:-$(nproc)}" >>"$build/build.log" 2>&1 || {
+    tail -n 30 "$build/build.log" >&2
+    echo "run_fuzzers.sh: the build failed; see $build/build.log" >&2
+    exit 1
+  }
+  rm -f "$build/build.log"
 }
-rm -f "$build.log"
 "$build/bin/write_seeds" "$build/seeds" && python3 -B tests/fuzz/python_seeds.py "$build/seeds" || exit 1
 # Somebody else's exporter, where the data is.
 for name in onnx_weights model; do

@@ -10,17 +10,13 @@
 #include <vector>
 
 #include "graph/shapes.hpp"
+#include "tests/graph/naive_operators.hpp"
 
 namespace rdi::test {
 
-struct Tensor {
-  graph::Shape shape;
-  std::vector<double> values;
-};
-
 /// Runs a model in the plainest way there is, with double accumulators and nothing shared with the code under
-/// test but the attribute readers; knows the operators of the zoo and those that simplify() removes. Returns
-/// every tensor.
+/// test but the attribute readers; knows the operators of classifiers from any exporter. Returns every
+/// tensor.
 std::map<std::string, Tensor> runNaively(const onnx::ModelProto& model,
                                          const std::map<std::string, Tensor>& inputs);
 

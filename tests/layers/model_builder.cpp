@@ -30,9 +30,9 @@ graph::ShapeMap shapesOf(onnx::ModelProto model) {
 
 }  // namespace
 
-ModelBuilder::ModelBuilder() {
+ModelBuilder::ModelBuilder(int64_t opset) {
   model_.set_ir_version(6);
-  model_.add_opset_import()->set_version(11);
+  model_.add_opset_import()->set_version(opset);
   model_.mutable_graph()->set_name("test");
 }
 

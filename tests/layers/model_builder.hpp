@@ -14,10 +14,10 @@
 
 namespace rdi::test {
 
-/// Writes small ONNX graphs (opset 11) for tests, with reproducible random weights.
+/// Writes small ONNX graphs (opset 11 unless another is given) for tests, with reproducible random weights.
 class ModelBuilder {
 public:
-  ModelBuilder();
+  explicit ModelBuilder(int64_t opset = 11);
 
   std::string input(const std::string& name, const graph::Shape& shape);
   /// Values of the usual size for layers of this fan-in, so that activations neither vanish nor explode.

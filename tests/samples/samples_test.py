@@ -214,19 +214,20 @@ class SamplesTest(unittest.TestCase):
             with self.subTest(arguments=arguments):
                 self.assertIn("usage:", self.program(*arguments, expect=2).stderr)
 
-    @unittest.skipUnless(os.path.exists(os.path.join(BIN, "rdi_benchmark")), "rdi_benchmark is not built")
+    @unittest.skipUnless(os.path.exists(os.path.join(BIN, "rdi_exits_benchmark")), "the benchmarks are not built")
     def test_the_benchmark_tells_wrong_usage_from_help(self):
-        for arguments, message in [(["--shiit", "x"], "unknown option --shiit"), (["--threads"], "'--threads ' is not"),
-                                   (["--threads", "0"], "'--threads 0' is not understood"), (["x"], "'x ' is not"),
+        for arguments, message in [(["--shiit", "x"], "unknown option --shiit"), (["--threads"], "'--threads' is not followed"),
+                                   (["--threads", "0"], "'--threads 0' is not understood"), (["x"], "unknown option x"),
+                                   (["--clock", "sun"], "'--clock sun' is not understood"),
                                    (["--benchmark_shiit=1"], "--benchmark_shiit=1")]:
             with self.subTest(arguments=arguments):
-                result = self.program("rdi_benchmark", *arguments, expect=2)
+                result = self.program("rdi_exits_benchmark", *arguments, expect=2)
                 self.assertEqual(result.stdout, "")
                 self.assertIn(message, result.stderr)
                 self.assertGreater(len(result.stderr.splitlines()), 4)
-                self.assertIn("\nusage: rdi_benchmark ", result.stderr)
-        result = self.program("rdi_benchmark", "--help", expect=0)
-        self.assertRegex(result.stdout, r"^usage: rdi_benchmark .*\n(  --.*\n)+$")
+                self.assertIn("\nusage: rdi_exits_benchmark ", result.stderr)
+        result = self.program("rdi_exits_benchmark", "--help", expect=0)
+        self.assertRegex(result.stdout, r"^usage: rdi_exits_benchmark .*\n(  --.*\n)+$")
         self.assertEqual(result.stderr, "")
 
     def test_an_unwritable_sheet_is_named(self):

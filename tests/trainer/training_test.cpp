@@ -218,7 +218,9 @@ TEST(Training, ACollapseIsNoticedAndTrainingGoesOnFromTheLastGoodStateWithLonger
   ASSERT_FALSE(notices.empty());
   EXPECT_NE(notices[0].find("catastrophic overfitting. Back to iteration"), std::string::npos) << notices[0];
   EXPECT_NE(notices[0].find("attacks now take 4 steps instead of 2"), std::string::npos) << notices[0];
-  if (!error.empty()) EXPECT_NE(error.find("after 3 attempts"), std::string::npos) << error;
+  if (!error.empty()) {
+    EXPECT_NE(error.find("after 3 attempts"), std::string::npos) << error;
+  }
   int rollbacks = 0;
   int64_t last = 0;
   for (const nlohmann::json& line : metricLines(folder.path("run"))) {

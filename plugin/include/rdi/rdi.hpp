@@ -47,6 +47,17 @@ RDI_API void setThresholds(cv::dnn::Net& net, const std::vector<float>& threshol
 /// Index (0-based, K = main) of the exit that each row of the last forward took; empty before the first one.
 RDI_API std::vector<int> lastExits(const cv::dnn::Net& net);
 
+/// What runs one RdiStage or RdiBranchClassifier of a loaded net.
+struct StageInfo {
+  std::string layer;           // name of the layer
+  std::string engine;          // onednn or opencv
+  std::string precision;       // that the file asks for: float32, bf16 or int8
+  std::string precisionInUse;  // the same, or float32 where this processor is not faster with it
+};
+
+/// The stages of a net that readNet loaded, in the order of the computation; empty for any other net.
+RDI_API std::vector<StageInfo> stages(const cv::dnn::Net& net);
+
 /// What a model file says about itself.
 struct ModelInfo {
   std::string architecture;

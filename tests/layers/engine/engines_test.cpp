@@ -4,6 +4,7 @@
 // The oneDNN engine against OpenCV's own engine, and against itself on other threads.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <functional>
 #include <opencv2/core.hpp>
@@ -11,7 +12,10 @@
 #include "graph/attributes.hpp"
 #include "graph/engine_support.hpp"
 #include "graph/error.hpp"
+#include "graph/float_run.hpp"
+#include "graph/precision.hpp"
 #include "graph/shapes.hpp"
+#include "layers/engine/layout.hpp"
 #include "layers/engine/stage_engine.hpp"
 #include "tests/layers/model_builder.hpp"
 
@@ -315,6 +319,23 @@ std::vector<Case> cases() {
   return all;
 }
 
+/// Convolutions in a row, as low precision likes them: pooled between, added to with and without a sign.
+onnx::ModelProto convolutionsInARow(const std::string& addend) {
+  ModelBuilder builder;
+  const std::string x =
+      builder.add("Relu", {builder.conv(builder.input("x", {1, 16, 12, 10}), 16, 32, 3, 1, 1)});
+  const std::string pooled = builder.add("MaxPool", {x});
+  graph::setAttribute(builder.node(), "kernel_shape", std::vector<int64_t>{2, 2});
+  graph::setAttribute(builder.node(), "strides", std::vector<int64_t>{2, 2});
+  const std::string linear = builder.conv(pooled, 32, 24, 1);
+  const std::string positive = builder.add("Relu", {builder.conv(pooled, 32, 24, 3, 1, 1)});
+  const std::string deep =
+      builder.conv(builder.add("Relu", {builder.conv(linear, 24, 24, 3, 1, 1, 24)}), 24, 24, 1);
+  const std::string sum = builder.add("Add", {deep, addend == "signed" ? linear : positive});
+  return builder.stage(
+      {builder.conv(sum, 24, 8, 1), builder.gemm(builder.add("Flatten", {positive}), 24 * 6 * 5, 7)});
+}
+
 class Engines : public testing::TestWithParam<Case> {
 protected:
   void SetUp() override {
@@ -342,7 +363,8 @@ TEST_P(Engines, OneDnnAgreesWithOpenCv) {
 
 TEST_P(Engines, ARowDependsOnNothingButItsInputs) {
   const onnx::ModelProto stage = GetParam().stage();
-  const auto onednn = engine::makeOneDnnEngine(stage, GetParam().layouts, engine::RowSplit::always);
+  const auto onednn = engine::makeOneDnnEngine(stage, GetParam().layouts, graph::Precision::float32,
+                                               engine::RowSplit::always);
   const auto chooses = engine::makeOneDnnEngine(stage, GetParam().layouts);
   Rows inputs = makeInputs(stage, 3);
   for (const float scale : {1.0f, 1e-38f}) {  // the second one makes denormals
@@ -366,6 +388,93 @@ TEST_P(Engines, ARowDependsOnNothingButItsInputs) {
 
 INSTANTIATE_TEST_SUITE_P(Stages, Engines, testing::ValuesIn(cases()),
                          [](const auto& instance) { return instance.param.name; });
+
+/// The stage with the ranges of its tensors over a few rows, as a converter writes it.
+onnx::ModelProto withRanges(onnx::ModelProto stage, Layout layout) {
+  const graph::Shape shape = graph::recordedShapes(stage).at(stage.graph().input(0).name());
+  graph::RangeMap ranges;
+  std::vector<std::vector<float>> rows;
+  for (const uint32_t seed : {1u, 2u, 3u, 4u}) {
+    rows.push_back(makeInputs(stage, seed)[0]);
+    if (layout != Layout::nhwc) continue;
+    const std::vector<float> row = rows.back();
+    engine::toChannelsFirst(row.data(), static_cast<size_t>(shape[1]),
+                            static_cast<size_t>(shape[2] * shape[3]), rows.back().data());
+  }
+  graph::runInFloat(stage, rows, [&](const std::string& tensor, const std::vector<float>& values) {
+    const auto [low, high] = std::minmax_element(values.begin(), values.end());
+    graph::Range& range = ranges[tensor];  // 0 is in every range
+    range = {std::min(range.low, *low), std::max(range.high, *high)};
+  });
+  graph::writeRanges(stage, ranges);
+  return stage;
+}
+
+using PrecisionCase = std::tuple<Case, graph::Precision>;
+
+class LowPrecision : public testing::TestWithParam<PrecisionCase> {
+protected:
+  void SetUp() override {
+    if (!engine::hasOneDnn()) GTEST_SKIP() << "this build has no oneDNN";
+    const auto& [one, precision] = GetParam();
+    stage_ = one.layouts.size() == 1 ? withRanges(one.stage(), one.layouts[0]) : one.stage();
+    layouts_ = one.layouts;
+    try {
+      low_ = engine::makeOneDnnEngine(stage_, layouts_, precision, engine::RowSplit::always);
+    } catch (const Error& error) {
+      const std::string message = error.what();
+      if (message.find("no instructions") == std::string::npos) throw;
+      GTEST_SKIP() << message;
+    }
+  }
+
+  onnx::ModelProto stage_;
+  std::vector<Layout> layouts_;
+  std::unique_ptr<engine::StageEngine> low_;
+};
+
+TEST_P(LowPrecision, IsCloseToFloat32) {
+  // Half a step of 1/256 (bf16) or 1/127 of the largest value (int8) for a weight and as much for a value,
+  // and errors of a row of four convolutions add up; products of both signs cancel while errors do not.
+  const double tolerance = std::get<1>(GetParam()) == graph::Precision::bf16 ? 0.03 : 0.06;
+  const auto full = engine::makeOneDnnEngine(stage_, layouts_);
+  full->prepare(1, 1);
+  low_->prepare(1, 1);
+  for (const uint32_t seed : {1u, 2u}) {
+    const Rows inputs = makeInputs(stage_, seed);
+    const Rows expected = run(*full, stage_, inputs, 0), found = run(*low_, stage_, inputs, 0);
+    for (size_t i = 0; i < expected.size(); ++i)
+      EXPECT_LE(test::relativeDifference(expected[i], found[i]), tolerance)
+          << "output " << i << ", seed " << seed;
+  }
+}
+
+TEST_P(LowPrecision, ARowDependsOnNothingButItsInputs) {
+  const Rows inputs = makeInputs(stage_, 3);
+  low_->prepare(2, 1);
+  const Rows expected = run(*low_, stage_, inputs, 0);
+  EXPECT_EQ(run(*low_, stage_, inputs, 1), expected) << "another slot";
+  for (const int threadCount : {2, 3}) {
+    low_->prepare(2, threadCount);
+    EXPECT_EQ(run(*low_, stage_, inputs, -1), expected) << threadCount << " threads";
+    EXPECT_EQ(run(*low_, stage_, inputs, 1), expected) << "a slot beside " << threadCount << " threads";
+  }
+}
+
+std::vector<Case> lowPrecisionCases() {
+  std::vector<Case> all = cases();
+  for (const char* addend : {"signed", "unsigned"})
+    all.push_back({text("ConvolutionsInARow_", addend), [addend] { return convolutionsInARow(addend); }});
+  return all;
+}
+
+INSTANTIATE_TEST_SUITE_P(Stages, LowPrecision,
+                         testing::Combine(testing::ValuesIn(lowPrecisionCases()),
+                                          testing::Values(graph::Precision::bf16, graph::Precision::int8)),
+                         [](const auto& instance) {
+                           return std::get<0>(instance.param).name + "_" +
+                                  graph::nameOf(std::get<1>(instance.param));
+                         });
 
 }  // namespace
 }  // namespace rdi

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: the rdi authors
 
-#include "trainer/nearest_name.hpp"
+#include "graph/nearest_name.hpp"
 
 #include <algorithm>
 
-namespace rdi::train {
+namespace rdi {
 namespace {
 
 // Damerau's distance, restricted: no letter is moved twice.
@@ -42,4 +42,4 @@ std::string didYouMean(const std::string& found, const std::vector<std::string>&
   return nearest.empty() ? "" : "; did you mean " + nearest + "?";
 }
 
-}  // namespace rdi::train
+}  // namespace rdi

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: the rdi authors
 
-#include "trainer/nearest_name.hpp"
+#include "graph/nearest_name.hpp"
 
 #include <gtest/gtest.h>
 
-namespace rdi::train {
+namespace rdi {
 namespace {
 
 TEST(NearestName, FindsWhatASlipOfTheFingersMeant) {
@@ -25,4 +25,4 @@ TEST(NearestName, AnotherWordIsNoSlip) {
 }
 
 }  // namespace
-}  // namespace rdi::train
+}  // namespace rdi

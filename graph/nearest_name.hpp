@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-namespace rdi::train {
+namespace rdi {
 
 /// The known name that a mistyped one was probably meant to be: the fewest letters inserted, left out,
 /// replaced or exchanged with their neighbour. Empty when even that is too many to be a slip.
@@ -15,4 +15,4 @@ std::string nearestName(const std::string& found, const std::vector<std::string>
 /// "; did you mean NAME?", or nothing.
 std::string didYouMean(const std::string& found, const std::vector<std::string>& known);
 
-}  // namespace rdi::train
+}  // namespace rdi
