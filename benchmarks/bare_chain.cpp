@@ -55,9 +55,9 @@ struct BareChain::State {
   memory buffers[2], scratch;
 };
 
-BareChain::BareChain(const onnx::ModelProto& staticNet) : state_(std::make_unique<State>()) {
+BareChain::BareChain(const onnx::ModelProto& staticNet, int64_t batch) : state_(std::make_unique<State>()) {
   const onnx::GraphProto& graph = staticNet.graph();
-  const graph::ShapeMap shapes = graph::inferShapes(staticNet);
+  const graph::ShapeMap shapes = graph::inferShapes(staticNet, batch);
   std::vector<dnnl::convolution_forward::primitive_desc> descriptions;
   size_t bytes[3] = {0, 0, 0};
   for (const auto& node : graph.node()) {

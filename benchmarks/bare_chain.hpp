@@ -14,7 +14,8 @@ namespace rdi::bench {
 /// the net. They share two buffers, so it computes no answer.
 class BareChain {
 public:
-  explicit BareChain(const onnx::ModelProto& staticNet);
+  /// `batch` pictures at once, layer by layer.
+  explicit BareChain(const onnx::ModelProto& staticNet, int64_t batch = 1);
   ~BareChain();
   BareChain(const BareChain&) = delete;
   BareChain& operator=(const BareChain&) = delete;

@@ -2,10 +2,15 @@
 // SPDX-FileCopyrightText: the rdi authors
 
 // How does throughput grow with the batch and with threads? Time per picture of the static net in OpenCV's
-// own engine and in ours, batch 1 .. 256 on --threads threads. Use the wall clock for more than one thread.
+// own engine and in ours, which takes picture by picture, and of its bare convolutions in oneDNN, layer by
+// layer for the whole batch; batch 1 .. 256 on --threads threads. Use the wall clock for more than one thread.
 
+#include <omp.h>
+
+#include "benchmarks/bare_chain.hpp"
 #include "benchmarks/harness.hpp"
 #include "benchmarks/networks.hpp"
+#include "graph/early_exit.hpp"
 #include "graph/model_io.hpp"
 
 namespace rdi::bench {
@@ -21,11 +26,14 @@ void registerNet(const std::string& architecture, int largest) {
     const std::string name = architecture + "/batch_" + std::to_string(batch);
     measureNet(name + "/opencv", inOpenCv, {blob}, {{"cost", 1}});
     measureNet(name + "/rdi", inOurs, {blob}, {{"cost", 1}});
+    const auto chain = std::make_shared<BareChain>(graph::buildStatic(model, main), batch);
+    measure(name + "/bare_chain", batch, [chain] { chain->run(); }, {{"cost", 1}});
   }
 }
 
 void registerAll(const Settings& settings) {
-  for (const char* architecture : {"rdi-resnet38", "rdi-smallcnn"})
+  omp_set_num_threads(std::stoi(settings.at("threads")));  // for the bare chain; engines set it themselves
+  for (const char* architecture : {"rdi-resnet38", "rdi-smallcnn", "rdi-mobilenetv2"})
     registerNet(architecture, std::stoi(settings.at("largest")));
 }
 

@@ -5,7 +5,7 @@
 
 #include <benchmark/benchmark.h>
 
-#include <time.h>
+#include <ctime>
 
 #include <algorithm>
 #include <iostream>

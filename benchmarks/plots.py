@@ -68,10 +68,11 @@ def draw_exits(nets, output):
 def draw_batch(nets, output):
     panels = ""
     for net, rows in nets.items():
-        series = {"OpenCV's own engine": [], "this engine": []}
+        titles = {"opencv": "OpenCV's own engine", "rdi": "this engine", "bare_chain": "bare convolutions, layer by layer"}
+        series = {title: [] for title in titles.values()}
         for name, row in rows.items():
             batch, _, peer = name.removeprefix("batch_").partition("/")
-            series["this engine" if peer == "rdi" else "OpenCV's own engine"].append((int(batch), row.median))
+            series[titles[peer]].append((int(batch), row.median))
         panels += (f'set title "{net}" noenhanced\nset xlabel "batch"\nset ylabel "ms a picture"\nset logscale x 2\n'
                    f"set yrange [0:*]\n{lines(series)}")
     draw(output, f"set multiplot layout {len(nets)},1\n{panels}unset multiplot\n", height=360 * len(nets))

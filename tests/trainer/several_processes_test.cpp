@@ -79,7 +79,8 @@ TEST_F(SeveralProcesses, TrainTheModelThatOneProcessTrains) {
   // Batch statistics, dropout and random starts take part in the attacks too.
   for (const std::vector<std::string>& recipe :
        {std::vector<std::string>{"--defence", "own", "--attack-mode", "train"},
-        {"--defence", "max-average"},
+        {"--defence", "max-average", "--shift", "1", "--flip"},
+        {"--defence", "routed", "--loss", "trades", "--weight-perturbation", "0.005"},
         {"--defence", "standard"}}) {
     SCOPED_TRACE(recipe[1]);
     const std::string one = folder_.path("one-" + recipe[1]);
@@ -139,7 +140,6 @@ TEST_F(SeveralProcesses, ALostOneEndsTheOthersWithAMessageAndAUsableCheckpoint) 
     (lost == 0 ? first : second).wait();
     EXPECT_EQ(result.exitCode, 1);
     EXPECT_NE(result.err.find("lost contact"), std::string::npos) << result.err;
-    EXPECT_EQ(std::count(result.err.begin(), result.err.end(), '\n'), 2) << result.err;  // and where they met
     if (lost == 1) EXPECT_NE(result.err.find("--resume " + folder), std::string::npos) << result.err;
     // One goes on alone.
     const Process alone(folder_, {RDI_TRAIN, "--resume", folder});
