@@ -17,6 +17,7 @@
 #include "graph/zoo/zoo.hpp"
 #include "tests/converters/readers/foreign_files.hpp"
 #include "tests/converters/run_program.hpp"
+#include "tests/graph/foreign_models.hpp"
 
 namespace rdi {
 namespace {
@@ -316,7 +317,8 @@ TEST_F(Programs, AttachRefusesInOneLineAndLeavesNothing) {
       {{"early.onnx", "--exits", "1", "-o", "out.onnx"}, {"early.onnx: is an early-exit file"}},
       {{"missing.onnx", "--exits", "1", "-o", "out.onnx"}, {"missing.onnx: cannot be opened"}},
       {{"truncated.onnx", "--exits", "1", "-o", "out.onnx"}, {"truncated.onnx: "}},
-      {{"single.onnx", "--at", "rellu1", "-o", "out.onnx"}, {"single.onnx: ", "'rellu1'", "did you mean relu1?"}},
+      {{"single.onnx", "--at", "rellu1", "-o", "out.onnx"},
+       {"single.onnx: ", "'rellu1'", "did you mean relu1?"}},
       {{"single.onnx", "--at", "relu1,,relu2", "-o", "out.onnx"}, {"--at is ", "entry 2 is empty"}},
       {{"single.onnx", "--exits", "60", "-o", "out.onnx"}, {"single.onnx: has ", "at least 60"}},
       {{"single.onnx", "--exits", "1", "--budget", "0.0001", "-o", "out.onnx"},
@@ -353,6 +355,21 @@ TEST_F(Programs, InspectDrawsOneFile) {
   expectRefused(RDI_INSPECT, {"early.onnx", "--svg", "early.onnx"}, {"early.onnx", "input"});
   expectRefused(RDI_INSPECT, {"early.onnx", "--svg", "nowhere/picture.svg"}, {"nowhere/picture.svg"});
   EXPECT_EQ(inspect({"early.onnx", "small.onnx", "--svg", "picture.svg"}).exitCode, 2);
+}
+
+TEST_F(Programs, InspectReadsModelsOfEveryExporterAsConvertDoes) {
+  for (const auto& foreign : test::foreignModels()) {
+    const auto model = foreign.make(9);
+    write("foreign.onnx", graph::serialize(model));
+    std::string thresholds;
+    for (int i = 1; i < model.graph().output_size(); ++i) thresholds += i == 1 ? "0.5" : ",0.5";
+    const auto shown = inspect({"foreign.onnx"});
+    EXPECT_EQ(shown.exitCode, 0) << foreign.name << ": " << shown.err;
+    if (foreign.channelsLast) EXPECT_EQ(shown.out.find("x 12 x 3\n"), std::string::npos) << shown.out;
+    const auto converted = convert({"foreign.onnx", "-o", "out.onnx", "--thresholds", thresholds});
+    EXPECT_EQ(converted.exitCode, 0) << foreign.name << ": " << converted.err;
+    EXPECT_EQ(inspect({"out.onnx"}).exitCode, 0) << foreign.name;
+  }
 }
 
 TEST_F(Programs, InspectComparesTwoFiles) {
