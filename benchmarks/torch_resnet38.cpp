@@ -21,7 +21,7 @@ nn::Functional relu() {
 }
 
 nn::Functional averagePool() {
-  return nn::Functional([](const Tensor& x) { return torch::adaptive_avg_pool2d(x, 1); });
+  return nn::Functional([](const Tensor& x) { return torch::adaptive_avg_pool2d(x, {1, 1}); });
 }
 
 }  // namespace
@@ -85,6 +85,6 @@ std::vector<Tensor> TorchResNet38::forward(const Tensor& images) {
     x = blocks_[i]->forward(x);
     if (i % 6 == 1 || i % 6 == 4) scores.push_back(branches_[scores.size()]->forward(x));
   }
-  scores.push_back(fc_(torch::adaptive_avg_pool2d(x, 1).flatten(1)));
+  scores.push_back(fc_(torch::adaptive_avg_pool2d(x, {1, 1}).flatten(1)));
   return scores;
 }

@@ -42,6 +42,8 @@ if [ "$trainer" = yes ]; then
 fi
 if [ "$tests" = yes ]; then
   packages+=(libgtest-dev libbenchmark-dev python3-jsonschema)
+  # Pictures to train on as if they were one's own.
+  [ "$trainer" = no ] || packages+=(oxygen-icon-theme)
 fi
 
 missing=()

@@ -55,7 +55,7 @@ public:
   explicit Recipe(const CLI::App& app) : app_(app) {}
 
   std::vector<CLI::ConfigItem> from_config(std::istream& input) const override {
-    std::vector<CLI::ConfigItem> items = CLI::ConfigINI::from_config(input);
+    std::vector<CLI::ConfigItem> entries = CLI::ConfigINI::from_config(input);
     const std::vector<std::string> known = optionNames(app_);
     // What was typed before wins over a key that excludes it.
     const auto isOverruled = [&](const CLI::ConfigItem& item) {
@@ -65,8 +65,8 @@ public:
       return std::any_of(others.begin(), others.end(),
                          [](const CLI::Option* other) { return other->count() > 0; });
     };
-    items.erase(std::remove_if(items.begin(), items.end(), isOverruled), items.end());
-    for (const CLI::ConfigItem& item : items) {
+    entries.erase(std::remove_if(entries.begin(), entries.end(), isOverruled), entries.end());
+    for (const CLI::ConfigItem& item : entries) {
       const std::string option = "--" + item.fullname();
       if (std::find(known.begin(), known.end(), option) == known.end()) {
         std::vector<std::string> keys;
@@ -76,7 +76,7 @@ public:
             CLI::ExitCodes::ConfigError);
       }
     }
-    return items;
+    return entries;
   }
 
 private:

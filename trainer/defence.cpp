@@ -72,11 +72,6 @@ bool Defence::followsRule() const {
   return std::any_of(parts_.begin(), parts_.end(), [](const Part& p) { return p.form.followsRule(); });
 }
 
-// Answers that are all alike do not diverge.
-double Defence::lossOfGuessing(size_t classCount) const {
-  return std::log(static_cast<double>(classCount)) * exitWeights_.sum().item<double>();
-}
-
 const Defence::Part& Defence::drawn(int64_t iteration) const {
   double total = 0;
   for (const Part& part : parts_) total += part.weight;

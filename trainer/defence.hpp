@@ -39,9 +39,6 @@ public:
   AttackedImages attacked(const Batch& batch, const AttackOptions& attack, const graph::ExitRule& rule,
                           int64_t iteration, const RowGenerator& generator) const;
 
-  /// The loss of a net that gives each of so many classes the same probability.
-  double lossOfGuessing(size_t classCount) const;
-
   struct Loss {
     torch::Tensor value;    // a number, with gradient
     torch::Tensor correct;  // exits x (clean, attacked; those that are used), int64: images answered right

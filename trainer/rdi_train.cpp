@@ -205,11 +205,11 @@ int train(const CLI::App& app, Arguments& a, const std::string& command) {
                  static_cast<long>(v.images), joined(v.clean).c_str(), joined(v.attacked).c_str(),
                  v.isBest ? "; the best so far" : "");
   };
+  hooks.saved = [&] { curves.draw(false); };
   hooks.notice = [&](const std::string& notice) {
     line.finish();
     std::fprintf(stderr, "rdi-train: %s\n", notice.c_str());
   };
-  hooks.saved = [&] { curves.draw(false); };
   hooks.stopRequested = stopRequested;
   hooks.loading = loadingOn(line);
   catchStopSignals();

@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
-#include <filesystem>
 #include <memory>
 #include <numeric>
 
@@ -44,11 +43,11 @@ using Clock = std::chrono::steady_clock;
 
 constexpr double kSecondsBetweenProgress = 0.5;
 constexpr int64_t kValidationBatch = 500;
+// A loss so many times that of guessing comes from steps that were too long.
+constexpr double kExploded = 100;
 constexpr int64_t kThresholdImages = 1000;
 constexpr int64_t kGuardImages = 300;
 constexpr int kMostRollbacks = 3;
-// A loss so many times that of guessing comes from steps that were too long.
-constexpr double kExploded = 100;
 
 double secondsSince(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
@@ -104,7 +103,10 @@ public:
     if (group_ != nullptr) module_->shareBatches(*group_, part_);
     const size_t exits = module_->exitCount();
     defence_ = std::make_unique<Defence>(options_, *module_, device_);
-    guessing_ = defence_->lossOfGuessing(source_.classNames.size());
+    const std::vector<double>& weights = options_.exitWeights;
+    guessing_ =
+        std::log(static_cast<double>(source_.classNames.size())) *
+        (weights.empty() ? static_cast<double>(exits) : std::accumulate(weights.begin(), weights.end(), 0.0));
     rule_ = graph::mainExitOnly(exits);
     rule_.criterion = graph::criterionFromName(options_.criterion);
     rule_.fusion = graph::fusionFromName(options_.fusion);
@@ -173,9 +175,8 @@ public:
     bestRobust_ = checkpoint.state.value("best_validation", bestRobust_);
   }
 
-  // All that going on needs. Throws rdi::Error instead of giving weights that are no numbers: never over a
-  // good checkpoint.
-  Checkpoint state() const {
+  void save(const std::string& path) {
+    // Never over a good checkpoint with weights that are no numbers.
     Tensor sum = metrics_->loss.clone();
     for (const Tensor& parameter : module_->trainable()) sum += parameter.detach().sum();
     if (!std::isfinite(sum.item<float>())) checkLoss(std::numeric_limits<double>::quiet_NaN());
@@ -203,11 +204,8 @@ public:
     checkpoint.add("generator.images", imageGenerator_.get_state());
     checkpoint.add("thresholds", torch::tensor(rule_.thresholds, torch::kFloat32));
     checkpoint.add("generator.dropout", dropoutGenerator().get_state());
-    return checkpoint;
+    saveCheckpoint(checkpoint, path);
   }
-
-  // Into the file of this name.
-  void save(const std::string& path) const { saveCheckpoint(state(), path); }
 
   TrainOutcome run(const TrainHooks& hooks) {
     if (isFirst()) metricsFile_.keepUpTo(iteration_);
@@ -222,17 +220,14 @@ public:
       ++iteration_;
       report(hooks);
       const bool last = iteration_ == iterations_;
-      const bool isDue = options_.validateEvery > 0 && iteration_ % options_.validateEvery == 0;
-      if (last || isDue) validate(hooks);
-      if (isDue && !last) guard(hooks);
+      const bool isTime = options_.validateEvery > 0 && iteration_ % options_.validateEvery == 0;
+      if (last || isTime) validate(hooks);
+      if (isTime && !last) guard(hooks);
       if (last || iteration_ % options_.checkpointEvery == 0) saveLast(hooks);
     }
     if (isFirst()) graph::saveModel(modelNow(), folder_.model());
     return TrainOutcome::finished;
   }
-
-  // The state that a collapse goes back to, as serialized.
-  void rememberGood(const std::string& state) { good_ = state; }
 
   int64_t iteration() const { return iteration_; }
   int64_t savedIteration() const { return savedIteration_; }  // of the last checkpoint
@@ -271,37 +266,20 @@ private:
   // Of the processes that train together; it alone writes.
   bool isFirst() const { return group_ == nullptr || group_->isFirst(); }
 
-  // The mean over all processes of each tensor, in one message; an undefined one counts as a parameter's
-  // zeros.
-  void shareMean(std::vector<Tensor>& tensors) const {
-    const std::vector<Tensor> parameters = module_->trainable();
-    std::vector<Tensor> parts;
-    for (size_t i = 0; i < tensors.size(); ++i) {
-      if (!tensors[i].defined()) tensors[i] = torch::zeros_like(parameters[i]);
-      parts.push_back(tensors[i].reshape({-1}).to(torch::kFloat32));
-    }
-    Tensor all = torch::cat(parts);
-    group_->sum(all);
-    all /= group_->size();
-    int64_t place = 0;
-    for (Tensor& tensor : tensors) {
-      tensor = all.narrow(0, place, tensor.numel()).view(tensor.sizes());
-      place += tensor.numel();
-    }
-  }
-
   // Makes of this process's gradients (of the mean over its rows), loss and counts of right answers those of
-  // the whole batch, and hears whether somebody was asked to stop.
+  // the whole batch, and hears whether somebody was asked to stop: all in one message.
   void shareStep(std::vector<Tensor>& gradients, Defence::Loss& loss, bool stop) {
-    std::vector<Tensor> all = gradients;
-    all.push_back(loss.value.reshape({1}));
-    all.push_back(loss.correct);
-    all.push_back(torch::full({1}, stop ? 1 : 0, loss.value.options()));
-    shareMean(all);
-    std::copy(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(gradients.size()), gradients.begin());
-    loss.value = all[gradients.size()].squeeze();
-    loss.correct = (all[gradients.size() + 1] * group_->size()).round().to(torch::kInt64);
-    stopAgreed_ = all.back().item<float>() > 0;
+    std::vector<Tensor> parts = gradients;
+    parts.push_back(loss.value);
+    // Sums, while the others are means: times the number of parts comes out as the sum.
+    parts.push_back(loss.correct.to(torch::kFloat32) * static_cast<double>(group_->size()));
+    parts.push_back(torch::full({1}, stop ? 1 : 0, loss.value.options()));
+    averageOverParts(*group_, parts);
+    stopAgreed_ = parts.back().item<float>() > 0;
+    const size_t count = gradients.size();
+    gradients.assign(parts.begin(), parts.begin() + static_cast<int64_t>(count));
+    loss.value = parts[count];
+    loss.correct = parts[count + 1].round().to(torch::kInt64);
   }
 
   torch::Generator dropoutGenerator() const { return at::globalContext().defaultGenerator(device_); }
@@ -325,9 +303,10 @@ private:
     torch::Generator unused = makeGenerator(device_, 0);
     const ScoreTable table = collectScores(*module_, heldOut_ ? *heldOut_ : *images_, {}, options_.attack,
                                            rule_, kValidationBatch, kThresholdImages, unused);
-    const std::vector<float> thresholds = givenShares(table, rule_, exitShares_);
-    const std::vector<double> agreed = ofTheFirst({thresholds.begin(), thresholds.end()});
-    rule_.thresholds.assign(agreed.begin(), agreed.end());
+    rule_.thresholds = givenShares(table, rule_, exitShares_);
+    std::vector<double> thresholds(rule_.thresholds.begin(), rule_.thresholds.end());
+    agreeOn(thresholds);
+    rule_.thresholds.assign(thresholds.begin(), thresholds.end());
   }
 
   std::vector<Tensor> gradientsOf(const Tensor& loss) const {
@@ -347,12 +326,13 @@ private:
       // The statistics of a net that never was are not kept.
       const ForwardMode mode{/*batchStatistics=*/true, /*updateStatistics=*/false, /*dropout=*/true};
       std::vector<Tensor> gradients = gradientsOf(defence_->lossOf(batch, attacked, mode).value);
-      if (group_ != nullptr) shareMean(gradients);
+      if (group_ != nullptr) averageOverParts(*group_, gradients);
       perturbation_->climb(gradients);
     }
     Defence::Loss loss = defence_->lossOf(batch, attacked, ForwardMode::training());
     std::vector<Tensor> gradients = gradientsOf(loss.value);
     if (perturbation_) perturbation_->undo();
+
     torch::NoGradGuard noGradient;
     loss.value = loss.value.detach();
     if (group_ != nullptr) shareStep(gradients, loss, hooks.stopRequested && hooks.stopRequested());
@@ -429,8 +409,8 @@ private:
     result.clean = heldOutAccuracy({}, options_.validateImages);
     result.attacked = heldOutAccuracy(AttackForm{AttackForm::Kind::average, 0}, options_.validateImages);
     if (average_) average_->swap();
-    result.clean = ofTheFirst(result.clean);
-    result.attacked = ofTheFirst(result.attacked);
+    agreeOn(result.clean);
+    agreeOn(result.attacked);
     validation_ = toJson(result);
     if (isFirst()) metricsFile_.append({{"iteration", iteration_}, {"validation", validation_}});
     if (robustAccuracy(result) > bestRobust_) {
@@ -447,17 +427,17 @@ private:
   // The weights as they are trained: an average would show a collapse late.
   void guard(const TrainHooks& hooks) {
     if (!heldOut_ || !defence_->usesAttacked() || options_.collapseDrop == 0) return;
-    const std::vector<double> accuracies = heldOutAccuracy(AttackForm{AttackForm::Kind::average, 0},
-                                                           std::min(options_.validateImages, kGuardImages));
-    const double robust = ofTheFirst({std::accumulate(accuracies.begin(), accuracies.end(), 0.0) /
-                                      static_cast<double>(accuracies.size())})[0];
+    std::vector<double> accuracies = heldOutAccuracy(AttackForm{AttackForm::Kind::average, 0},
+                                                     std::min(options_.validateImages, kGuardImages));
+    agreeOn(accuracies);
+    const double robust =
+        std::accumulate(accuracies.begin(), accuracies.end(), 0.0) / static_cast<double>(accuracies.size());
     if (!guard_->isCollapse(robust)) {
       guard_->keep(robust);
-      good_ = serialize(state());
-      if (isFirst()) graph::writeFileAtomically(folder_.good(), good_);
+      if (isFirst()) save(folder_.good());
       return;
     }
-    const double best = guard_->best();
+    const double best = guard_->best(), bestValidation = bestRobust_;
     const int64_t here = iteration_;
     if (++rollbacks_ > kMostRollbacks)
       throw Error(text("robust accuracy on held-out images fell from ", percent(best), " % to ",
@@ -467,8 +447,9 @@ private:
                        folder_.good()));
     const int rollbacks = rollbacks_;
     const AttackOptions attack = options_.attack;
-    restore(parseCheckpoint(good_, folder_.good()));
+    restore(lastGood());
     rollbacks_ = rollbacks;
+    bestRobust_ = bestValidation;  // best.onnx stays what it is
     options_.attack.steps = 2 * attack.steps;
     options_.attack.stepSize = attack.stepSize / 2;
     if (isFirst()) {
@@ -489,13 +470,20 @@ private:
                         "; attacks now take ", options_.attack.steps, " steps instead of ", attack.steps));
   }
 
-  // Everybody computes the same; other machines round otherwise, so the first one's word counts.
-  std::vector<double> ofTheFirst(const std::vector<double>& mine) const {
-    if (group_ == nullptr) return mine;
-    Tensor values = torch::tensor(mine, torch::kFloat64);
+  // The first process has the file; it tells the others what is in it.
+  Checkpoint lastGood() const {
+    if (group_ == nullptr) return loadCheckpoint(folder_.good());
+    const std::string bytes = isFirst() ? graph::readFile(folder_.good()) : "";
+    return parseCheckpoint(group_->share(text("good.", rollbacks_), bytes), folder_.good());
+  }
+
+  // Everybody looks at all held-out images; other machines round otherwise, so the first one's word counts.
+  void agreeOn(std::vector<double>& numbers) const {
+    if (group_ == nullptr) return;
+    Tensor values = torch::tensor(numbers, torch::kFloat64);
     if (!isFirst()) values.zero_();
     group_->sum(values);
-    return {values.data_ptr<double>(), values.data_ptr<double>() + values.numel()};
+    numbers.assign(values.data_ptr<double>(), values.data_ptr<double>() + values.numel());
   }
 
   // The model with the weights as they would be kept now.
@@ -534,7 +522,6 @@ private:
   std::unique_ptr<WeightPerturbation> perturbation_;
   std::unique_ptr<CollapseGuard> guard_;
   int rollbacks_ = 0;
-  std::string good_;  // checkpoint of the weights that the guard last found good
   std::unique_ptr<Sgd> sgd_;
   std::unique_ptr<MovingAverage> average_;
   std::unique_ptr<BatchOrder> order_;
@@ -549,7 +536,9 @@ private:
 };
 
 onnx::ModelProto modelToStartFrom(const TrainOptions& options) {
-  if (!options.architecture.empty()) return zoo::build(options.architecture, options.seed);
+  if (!options.architecture.empty())
+    return zoo::build(options.architecture, options.seed,
+                      static_cast<int64_t>(dataSource(options.data).classNames.size()));
   onnx::ModelProto model = graph::loadModel(options.init);
   refuseEarlyExit(model, options.init);
   const auto metadata = namingTheModel(options.init, [&] { return graph::readMetadata(model); });
@@ -561,21 +550,13 @@ onnx::ModelProto modelToStartFrom(const TrainOptions& options) {
 // The names under which the processes of a group meet.
 constexpr const char* kModel = "model";
 constexpr const char* kCheckpoint = "checkpoint";
-constexpr const char* kGood = "good";
 constexpr const char* kReady = "ready";
-
-// What a collapse goes back to; empty when none was written yet.
-std::string goodStateIn(const RunFolder& folder) {
-  std::error_code ignored;
-  return std::filesystem::exists(folder.good(), ignored) ? graph::readFile(folder.good()) : std::string();
-}
 
 // From the first process's folder to the others', who have none.
 void handOut(WorkerGroup* group, const RunFolder& folder) {
   if (group == nullptr) return;
   group->share(kModel, graph::readFile(folder.initial()));
   group->share(kCheckpoint, graph::readFile(folder.checkpoint()));
-  group->share(kGood, goodStateIn(folder));
   group->meet(kReady, "");
 }
 
@@ -655,14 +636,12 @@ TrainOutcome resumeTraining(const std::string& runFolder, const MachineOptions& 
   Training training(optionsOf(checkpoint, folder.checkpoint(), machine), folder,
                     graph::loadModel(folder.initial()), folder.initial(), hooks.loading, group);
   namingTheModel(folder.checkpoint(), [&] { training.restore(checkpoint); });
-  training.rememberGood(goodStateIn(folder));
   handOut(group, folder);
   return runRecorded(training, folder, hooks, origin);
 }
 
 TrainOutcome joinTraining(WorkerGroup& group, const MachineOptions& machine, const TrainHooks& hooks) {
-  const std::string model = group.share(kModel, {}), state = group.share(kCheckpoint, {}),
-                    good = group.share(kGood, {});
+  const std::string model = group.share(kModel, {}), state = group.share(kCheckpoint, {});
   std::unique_ptr<Training> training;
   try {
     const std::string modelName = "rank 0's initial.onnx", stateName = "rank 0's checkpoint";
@@ -671,7 +650,6 @@ TrainOutcome joinTraining(WorkerGroup& group, const MachineOptions& machine, con
                                           graph::parseModel(model.data(), model.size(), modelName), modelName,
                                           hooks.loading, &group);
     training->restore(checkpoint);
-    training->rememberGood(good);
   } catch (const Error& error) {
     try {
       group.meet(kReady, error.what());  // throws it everywhere

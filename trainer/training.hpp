@@ -27,8 +27,8 @@ struct MachineOptions {
 struct TrainHooks {
   std::function<void(const TrainProgress&)> progress;
   std::function<void(const Validation&)> validation;
-  std::function<void(const std::string&)> notice;  // something that the user should know
   std::function<void()> saved;                     // the run folder holds a new checkpoint
+  std::function<void(const std::string&)> notice;  // something that the user should know
   std::function<bool()> stopRequested;
   LoadProgress loading;
 };

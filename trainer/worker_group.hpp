@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "graph/error.hpp"
 #include "trainer/worker_place.hpp"
@@ -45,6 +46,10 @@ public:
 private:
   int64_t rank_, size_;
 };
+
+/// Makes of each process's values (means over its part of a batch) the means over the whole batch, in one
+/// message; shapes and types stay. Undefined tensors are passed over.
+void averageOverParts(WorkerGroup& group, std::vector<torch::Tensor>& values);
 
 /// Waits some minutes for the other processes. From then on one of which nothing is heard for `patience`,
 /// while it is waited for, is lost. Throws rdi::Error when somebody does not come, and when this build cannot

@@ -11,20 +11,20 @@
 namespace rdi::zoo {
 
 /// MNIST, 1 x 28 x 28, two side exits.
-onnx::ModelProto smallCnn(const std::string& name, uint64_t seed);
+onnx::ModelProto smallCnn(const std::string& name, uint64_t seed, int64_t classes);
 
 /// CIFAR-10, 3 x 32 x 32. Side exits: the authors' six with their heads, which cost 21 % of the net, or three
 /// lean ones, all heads together 1.7 %.
 enum class ResNetExits { six, lean };
-onnx::ModelProto resNet38(const std::string& name, ResNetExits exits, uint64_t seed);
+onnx::ModelProto resNet38(const std::string& name, ResNetExits exits, uint64_t seed, int64_t classes);
 
 /// CIFAR-10, 3 x 32 x 32, no side exit: a backbone that public weights exist for, to hang exits on. Its
 /// normalisation stands inside the graph.
-onnx::ModelProto resNet20(const std::string& name, uint64_t seed);
+onnx::ModelProto resNet20(const std::string& name, uint64_t seed, int64_t classes);
 
 /// CIFAR-10, 3 x 32 x 32. Side exits: six as in the authors' code, two as in the paper, or three lean ones,
 /// all heads together 2.0 %.
 enum class MobileNetExits { six, two, lean };
-onnx::ModelProto mobileNetV2(const std::string& name, MobileNetExits exits, uint64_t seed);
+onnx::ModelProto mobileNetV2(const std::string& name, MobileNetExits exits, uint64_t seed, int64_t classes);
 
 }  // namespace rdi::zoo

@@ -11,7 +11,6 @@
 namespace rdi::zoo {
 namespace {
 
-constexpr int64_t kClasses = 10;
 constexpr int64_t kBranchExpansion = 6;
 
 ConvOptions convolution(int64_t outChannels, int64_t kernel = 1, int64_t stride = 1, int64_t groups = 1) {
@@ -84,7 +83,7 @@ void sideExit(NetworkBuilder& net, int number, Head head, const std::string& src
   const std::string branch = "branch_layer" + std::to_string(number);
   if (head == Head::lean) {
     const int64_t width = size > 4 ? 48 : 64;
-    addLeanBranch(net, branch, "exit" + std::to_string(number), src, size, width, kClasses);
+    addLeanBranch(net, branch, "exit" + std::to_string(number), src, size, width, net.classes());
     return;
   }
   int index = 0;
@@ -101,17 +100,17 @@ void sideExit(NetworkBuilder& net, int number, Head head, const std::string& src
   }
   x = net.globalAveragePool(next(), x);
   x = net.flatten(next(), x);
-  net.addExit("exit" + std::to_string(number), net.linear(next(), x, kClasses));
+  net.addExit("exit" + std::to_string(number), net.linear(next(), x, net.classes()));
 }
 
 }  // namespace
 
-onnx::ModelProto mobileNetV2(const std::string& name, MobileNetExits exits, uint64_t seed) {
+onnx::ModelProto mobileNetV2(const std::string& name, MobileNetExits exits, uint64_t seed, int64_t classes) {
   const std::vector<ExitSpec> specs = specsOf(exits);
   auto exit = specs.begin();
   int exitNumber = 0;
 
-  NetworkBuilder net(name, {3, 32, 32}, seed);
+  NetworkBuilder net(name, {3, 32, 32}, seed, classes);
   int64_t channels = 32, size = 32;
   std::string x = net.conv("layer1", net.input(), convolution(channels, 3));
   x = net.relu("relu1", net.batchNorm("bn1", x));
@@ -130,7 +129,7 @@ onnx::ModelProto mobileNetV2(const std::string& name, MobileNetExits exits, uint
   x = net.conv("layer19", x, convolution(1280));
   x = net.relu("relu2", net.batchNorm("bn2", x));
   x = net.flatten("flatten", net.globalAveragePool("avg_pool", x));
-  net.addExit("main", net.linear("linear", x, kClasses));
+  net.addExit("main", net.linear("linear", x, net.classes()));
   return net.finish();
 }
 

@@ -35,8 +35,9 @@ void declare(onnx::ValueInfoProto& value, const std::string& name, const Shape& 
 
 }  // namespace
 
-NetworkBuilder::NetworkBuilder(const std::string& architecture, const Shape& input, uint64_t seed)
-    : random_(seed) {
+NetworkBuilder::NetworkBuilder(const std::string& architecture, const Shape& input, uint64_t seed,
+                               int64_t classes)
+    : random_(seed), classes_(classes) {
   model_.set_ir_version(kIrVersion);
   model_.set_producer_name("rdi");
   model_.add_opset_import()->set_version(kOpset);

@@ -41,12 +41,14 @@ struct ConvOptions {
 class NetworkBuilder {
 public:
   /// `input` is {C, H, W}; the batch stays open (dimension "N").
-  NetworkBuilder(const std::string& architecture, const graph::Shape& input, uint64_t seed);
+  NetworkBuilder(const std::string& architecture, const graph::Shape& input, uint64_t seed,
+                 int64_t classes = 10);
 
   /// Goes on with a model (opset 7 or newer), whose tensors can all be read; its outputs stay.
   NetworkBuilder(onnx::ModelProto model, uint64_t seed);
 
   std::string input() const;
+  int64_t classes() const { return classes_; }  // that an exit tells apart
 
   std::string conv(const std::string& name, const std::string& src, const ConvOptions& options);
   std::string batchNorm(const std::string& name,
@@ -90,6 +92,7 @@ private:
   onnx::ModelProto model_;
   std::map<std::string, graph::Shape> shapes_;
   Random random_;
+  int64_t classes_ = 10;
 };
 
 }  // namespace rdi::zoo

@@ -7,7 +7,6 @@
 namespace rdi::zoo {
 namespace {
 
-constexpr int64_t kClasses = 10;
 constexpr int kGroups = 3, kBlocksPerGroup = 3;
 
 // ImageNet's statistics: what the public weights of this network were trained with.
@@ -39,8 +38,8 @@ std::string basicBlock(NetworkBuilder& net, const std::string& block, const std:
 
 }  // namespace
 
-onnx::ModelProto resNet20(const std::string& name, uint64_t seed) {
-  NetworkBuilder net(name, {3, 32, 32}, seed);
+onnx::ModelProto resNet20(const std::string& name, uint64_t seed, int64_t classes) {
+  NetworkBuilder net(name, {3, 32, 32}, seed, classes);
   std::string x = net.normalize("normalize", net.input(), kMean, kDeviation);
   x = net.relu("relu1", net.batchNorm("bn1", net.conv("conv1", x, convolution(16))));
   for (int group = 0; group < kGroups; ++group)
@@ -49,7 +48,7 @@ onnx::ModelProto resNet20(const std::string& name, uint64_t seed) {
       x = basicBlock(net, layer, x, int64_t{16} << group, group > 0 && block == 0 ? 2 : 1);
     }
   x = net.flatten("flatten", net.globalAveragePool("avgpool", x));
-  net.addExit("main", net.linear("linear", x, kClasses, Init::normalFanIn));
+  net.addExit("main", net.linear("linear", x, net.classes(), Init::normalFanIn));
   return net.finish();
 }
 

@@ -11,7 +11,6 @@
 namespace rdi::zoo {
 namespace {
 
-constexpr int64_t kClasses = 10;
 constexpr int kBlocksPerGroup = 6;
 constexpr int kFirstExitBlock = 1, kSecondExitBlock = 4;  // 0-based, in every group
 
@@ -50,7 +49,7 @@ void classify(NetworkBuilder& net, const std::string& branch, int first, const s
               const std::string& exit) {
   const auto layer = [&](int index) { return branch + "." + std::to_string(first + index); };
   const std::string x = net.flatten(layer(1), net.globalAveragePool(layer(0), src));
-  net.addExit(exit, net.linear(layer(2), x, kClasses));
+  net.addExit(exit, net.linear(layer(2), x, net.classes()));
 }
 
 /// Side exits of group 0, 1 and 2: the later, the simpler.
@@ -75,8 +74,8 @@ void sideExit(NetworkBuilder& net, int group, int number, const std::string& src
 
 }  // namespace
 
-onnx::ModelProto resNet38(const std::string& name, ResNetExits exits, uint64_t seed) {
-  NetworkBuilder net(name, {3, 32, 32}, seed);
+onnx::ModelProto resNet38(const std::string& name, ResNetExits exits, uint64_t seed, int64_t classes) {
+  NetworkBuilder net(name, {3, 32, 32}, seed, classes);
   std::string x = net.batchNorm("bn1", net.conv("conv1", net.input(), convolution(16, 3)));
   x = net.relu("relu", x);
   int exitNumber = 0;
@@ -90,12 +89,13 @@ onnx::ModelProto resNet38(const std::string& name, ResNetExits exits, uint64_t s
         if (block == kFirstExitBlock || block == kSecondExitBlock) sideExit(net, group, ++exitNumber, x);
       } else if (std::any_of(std::begin(kLeanExits), std::end(kLeanExits), isHere)) {
         const std::string number = std::to_string(++exitNumber);
-        addLeanBranch(net, "branch_layer" + number, "exit" + number, x, 32 >> group, kLeanWidth, kClasses);
+        addLeanBranch(net, "branch_layer" + number, "exit" + number, x, 32 >> group, kLeanWidth,
+                      net.classes());
       }
     }
   }
   x = net.flatten("flatten", net.globalAveragePool("avgpool", x));
-  net.addExit("main", net.linear("fc", x, kClasses));
+  net.addExit("main", net.linear("fc", x, net.classes()));
   return net.finish();
 }
 

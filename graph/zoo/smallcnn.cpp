@@ -7,7 +7,6 @@
 namespace rdi::zoo {
 namespace {
 
-constexpr int64_t kClasses = 10;
 constexpr int64_t kHidden = 200;
 constexpr float kDropout = 0.5f;
 
@@ -28,13 +27,13 @@ void branchHead(NetworkBuilder& net, const std::string& branch, int first, const
   x = net.linear(layer(1), x, kHidden);
   x = net.dropout(layer(2), x, kDropout);
   x = net.linear(layer(3), x, kHidden);
-  net.addExit(exit, net.linear(layer(4), x, kClasses));
+  net.addExit(exit, net.linear(layer(4), x, net.classes()));
 }
 
 }  // namespace
 
-onnx::ModelProto smallCnn(const std::string& name, uint64_t seed) {
-  NetworkBuilder net(name, {1, 28, 28}, seed);
+onnx::ModelProto smallCnn(const std::string& name, uint64_t seed, int64_t classes) {
+  NetworkBuilder net(name, {1, 28, 28}, seed, classes);
   std::string x = net.relu("relu1", net.conv("conv1", net.input(), convolution(32)));
 
   std::string branch = net.conv("branch_layer1.0", x, convolution(16, /*stride=*/2));
@@ -53,7 +52,7 @@ onnx::ModelProto smallCnn(const std::string& name, uint64_t seed) {
   x = net.relu("relu5", net.linear("fc1", x, kHidden));
   x = net.dropout("drop", x, kDropout);
   x = net.relu("relu6", net.linear("fc2", x, kHidden));
-  net.addExit("main", net.linear("fc3", x, kClasses, Init::zero));
+  net.addExit("main", net.linear("fc3", x, net.classes(), Init::zero));
   return net.finish();
 }
 

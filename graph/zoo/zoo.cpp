@@ -15,22 +15,28 @@ namespace {
 
 struct Entry {
   std::string name;
-  std::function<onnx::ModelProto(const std::string& name, uint64_t seed)> build;
+  std::function<onnx::ModelProto(const std::string& name, uint64_t seed, int64_t classes)> build;
 };
 
 const std::vector<Entry>& entries() {
   static const std::vector<Entry> all{
       {"rdi-smallcnn", smallCnn},
-      {"rdi-resnet38",
-       [](const std::string& name, uint64_t seed) { return resNet38(name, ResNetExits::six, seed); }},
-      {"rdi-resnet38-lean",
-       [](const std::string& name, uint64_t seed) { return resNet38(name, ResNetExits::lean, seed); }},
+      {"rdi-resnet38", [](const std::string& name, uint64_t seed,
+                          int64_t classes) { return resNet38(name, ResNetExits::six, seed, classes); }},
+      {"rdi-resnet38-lean", [](const std::string& name, uint64_t seed,
+                               int64_t classes) { return resNet38(name, ResNetExits::lean, seed, classes); }},
       {"rdi-mobilenetv2",
-       [](const std::string& name, uint64_t seed) { return mobileNetV2(name, MobileNetExits::six, seed); }},
+       [](const std::string& name, uint64_t seed, int64_t classes) {
+         return mobileNetV2(name, MobileNetExits::six, seed, classes);
+       }},
       {"rdi-mobilenetv2-k2",
-       [](const std::string& name, uint64_t seed) { return mobileNetV2(name, MobileNetExits::two, seed); }},
+       [](const std::string& name, uint64_t seed, int64_t classes) {
+         return mobileNetV2(name, MobileNetExits::two, seed, classes);
+       }},
       {"rdi-mobilenetv2-lean",
-       [](const std::string& name, uint64_t seed) { return mobileNetV2(name, MobileNetExits::lean, seed); }},
+       [](const std::string& name, uint64_t seed, int64_t classes) {
+         return mobileNetV2(name, MobileNetExits::lean, seed, classes);
+       }},
       {"resnet20", resNet20},
   };
   return all;
@@ -57,11 +63,11 @@ std::vector<std::string> architectures() {
   return names;
 }
 
-onnx::ModelProto build(const std::string& architecture, uint64_t seed) {
+onnx::ModelProto build(const std::string& architecture, uint64_t seed, int64_t classes) {
   std::string known;
   for (const auto& entry : entries()) {
     if (entry.name == architecture) {
-      onnx::ModelProto model = entry.build(architecture, seed);
+      onnx::ModelProto model = entry.build(architecture, seed, classes);
       graph::writeMetadata(model, describe(architecture, graph::inputShape(model)));
       return model;
     }

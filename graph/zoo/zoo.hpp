@@ -17,8 +17,9 @@ namespace rdi::zoo {
 std::vector<std::string> architectures();
 
 /// A multi-exit ONNX model (opset 11, outputs exit1 .. exitK, main: logits) with freshly initialised weights;
-/// the same seed gives the same bytes. Throws rdi::Error with the known names for an unknown architecture.
-onnx::ModelProto build(const std::string& architecture, uint64_t seed = 1);
+/// the same seed gives the same bytes. `classes`, 2 or more, is how many it tells apart. Throws rdi::Error
+/// with the known names for an unknown architecture.
+onnx::ModelProto build(const std::string& architecture, uint64_t seed = 1, int64_t classes = 10);
 
 /// Names of tensors that checkpoints of the authors' code hold and no layer of theirs uses; build() leaves
 /// them out.

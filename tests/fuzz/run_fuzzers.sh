@@ -33,15 +33,16 @@ if [ "$built" = no ] && ! command -v clang++ >/dev/null; then
   exit 1
 fi
 [ "$built" = yes ] || {
+  mkdir -p "$build"
   cmake -G Ninja -S . -B "$build" -DCMAKE_CXX_COMPILER=clang++ -DCMAKE_BUILD_TYPE=RelWithDebInfo \
     -DCMAKE_CXX_FLAGS_RELWITHDEBINFO="-O1 -g" -DRDI_SANITIZE=address,undefined,fuzzer-no-link -DRDI_BUILD_FUZZERS=ON \
-    -DRDI_BUILD_TRAINER=OFF -DRDI_BUILD_SAMPLES=OFF -DRDI_BUILD_BENCHMARKS=OFF >"$build.log" 2>&1 &&
-    cmake --build "$build" --target fuzzers --parallel "${RDI_FUZZ_JOBS:-$(nproc)}" >>"$build.log" 2>&1 || {
-    tail -n 30 "$build.log" >&2
-    echo "run_fuzzers.sh: the build failed; see $build.log" >&2
+    -DRDI_BUILD_TRAINER=OFF -DRDI_BUILD_SAMPLES=OFF -DRDI_BUILD_BENCHMARKS=OFF >"$build/build.log" 2>&1 &&
+    cmake --build "$build" --target fuzzers --parallel "${RDI_FUZZ_JOBS:-$(nproc)}" >>"$build/build.log" 2>&1 || {
+    tail -n 30 "$build/build.log" >&2
+    echo "run_fuzzers.sh: the build failed; see $build/build.log" >&2
     exit 1
   }
-  rm -f "$build.log"
+  rm -f "$build/build.log"
 }
 "$build/bin/write_seeds" "$build/seeds" && python3 -B tests/fuzz/python_seeds.py "$build/seeds" || exit 1
 # Somebody else's exporter, where the data is.

@@ -343,6 +343,16 @@ TEST(Zoo, NumbersAreTheSameOnEveryPlatform) {
   EXPECT_DOUBLE_EQ(second, radius * std::sin(angle));
 }
 
+TEST(Zoo, EveryArchitectureTellsApartAsManyClassesAsAsked) {
+  for (const std::string& name : zoo::architectures())
+    for (const int64_t classes : {2, 37}) {
+      const auto model = zoo::build(name, 1, classes);
+      const auto shapes = graph::inferShapes(model);
+      for (const std::string& exit : graph::exitNames(model))
+        EXPECT_EQ(shapes.at(exit).back(), classes) << name;
+    }
+}
+
 TEST(Zoo, AnUnknownArchitectureIsNamedTogetherWithTheKnownOnes) {
   try {
     zoo::build("rdi-vgg");

@@ -73,10 +73,7 @@ TEST_F(BadInput, DataOfAnotherShapeOrNumberOfClasses) {
     return "folder:" + folder_.path(name);
   };
   expectSaid(with({"--data", pictures("three", 3)}), 1, {"found 3 classes", "expected 10"});
-  std::vector<std::string> command = with({"--arch", "rdi-smallcnn"});
-  command.erase(std::find(command.begin(), command.end(), "--init"),
-                std::find(command.begin(), command.end(), "--data"));
-  expectSaid(command, 1, {"found images of 1x8x8", "expected 1x28x28"});
+  expectSaid(with({"--arch", "rdi-smallcnn"}), 1, {"found images of 1x8x8", "expected 1x28x28"});
 }
 
 TEST_F(BadInput, ARecipeKeyThatDoesNotExist) {
@@ -95,7 +92,7 @@ TEST_F(BadInput, AnOptionThatDoesNotExist) {
 }
 
 TEST_F(BadInput, OptionsThatContradictEachOther) {
-  expectSaid(with({"--arch", "rdi-smallcnn"}), 2, {"--arch", "--init"});
+  expectSaid(with({"--arch", "rdi-smallcnn", "--init", model_}), 2, {"--arch", "--init"});
   expectSaid(with({"--epochs", "3"}), 2, {"--epochs", "--iterations"});
   expectSaid(with({"--schedule", "cosine", "--milestones", "3,4"}), 2, {"--milestones", "--schedule step"});
   expectSaid(with({"--warmup-share", "0.1"}), 2, {"--warmup-share", "--schedule one-cycle"});

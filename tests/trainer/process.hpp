@@ -51,7 +51,8 @@ private:
           const Environment& environment, int number)
       : out_(folder.path("out." + std::to_string(number))),
         err_(folder.path("err." + std::to_string(number))) {
-    test::writeFile(err_, "");
+    for (const std::string& file : {out_, err_})
+      test::writeFile(file, "");  // it may die before it opens them
     pid_ = fork();
     if (pid_ != 0) return;
     std::vector<char*> pointers;

@@ -79,7 +79,8 @@ TEST_F(SeveralProcesses, TrainTheModelThatOneProcessTrains) {
   // Batch statistics, dropout and random starts take part in the attacks too.
   for (const std::vector<std::string>& recipe :
        {std::vector<std::string>{"--defence", "own", "--attack-mode", "train"},
-        {"--defence", "max-average"},
+        {"--defence", "max-average", "--shift", "1", "--flip"},
+        {"--defence", "routed", "--loss", "trades", "--weight-perturbation", "0.005"},
         {"--defence", "standard"}}) {
     SCOPED_TRACE(recipe[1]);
     const std::string one = folder_.path("one-" + recipe[1]);
@@ -91,10 +92,10 @@ TEST_F(SeveralProcesses, TrainTheModelThatOneProcessTrains) {
         ASSERT_EQ(result.exitCode, 0) << result.err;
       const std::vector<double> found = losses(several);
       ASSERT_EQ(found.size(), expected.size());
-      // Sums in another order differ in the last digits, and a sign that flips there moves a pixel.
-      for (size_t i = 0; i < found.size(); ++i)
-        EXPECT_NEAR(found[i], expected[i], 2e-3) << "iteration " << i + 1;
+      // Sums in another order differ in the last digits; later on a sign that flips there moves a pixel.
       for (size_t i = 0; i < 5; ++i) EXPECT_NEAR(found[i], expected[i], 1e-5) << "iteration " << i + 1;
+      for (size_t i = 5; i < found.size(); ++i)
+        EXPECT_NEAR(found[i], expected[i], 0.005 * expected[i]) << "iteration " << i + 1;
     }
   }
 }
@@ -139,7 +140,6 @@ TEST_F(SeveralProcesses, ALostOneEndsTheOthersWithAMessageAndAUsableCheckpoint) 
     (lost == 0 ? first : second).wait();
     EXPECT_EQ(result.exitCode, 1);
     EXPECT_NE(result.err.find("lost contact"), std::string::npos) << result.err;
-    EXPECT_EQ(std::count(result.err.begin(), result.err.end(), '\n'), 2) << result.err;  // and where they met
     if (lost == 1) EXPECT_NE(result.err.find("--resume " + folder), std::string::npos) << result.err;
     // One goes on alone.
     const Process alone(folder_, {RDI_TRAIN, "--resume", folder});

@@ -28,7 +28,7 @@ class Survival : public test::TinyPrograms {};
 // Hard kills wherever they hit: while libraries load, in the middle of a step, of a checkpoint, of the
 // metrics.
 TEST_F(Survival, TwentyKillsAtRandomMomentsLeadToTheWeightsOfAnUninterruptedTraining) {
-  constexpr int kIterations = 3000, kKills = 20;
+  constexpr int kIterations = 2000, kKills = 20;
   const std::vector<std::string> often = {"--checkpoint-every", "3", "--validate-every", "50"};
   ASSERT_EQ(run(training(folder_.path("whole"), kIterations, often)).exitCode, 0);
 
@@ -41,9 +41,10 @@ TEST_F(Survival, TwentyKillsAtRandomMomentsLeadToTheWeightsOfAnUninterruptedTrai
     const bool begun = fs::exists(parts + "/checkpoint.rdi");
     const Process process(folder_, begun ? std::vector<std::string>{RDI_TRAIN, "--resume", parts}
                                          : training(parts, kIterations, often));
-    // Half of them as soon as it trains, so that there is something to lose; the others anywhere.
-    if (kills % 2 == 0) waitForLines(parts, begun ? 1 : 4);
-    std::this_thread::sleep_for(std::chrono::microseconds(random() % 1000000));
+    // Half of them while it trains, so that there is something to lose; the others anywhere.
+    const bool whileTraining = kills % 2 == 0;
+    if (whileTraining) waitForLines(parts, begun ? 1 : 4);
+    std::this_thread::sleep_for(std::chrono::microseconds(random() % (whileTraining ? 150000 : 700000)));
     process.send(SIGKILL);
     const Result result = process.wait();
     if (result.exitCode == 0) break;
@@ -99,11 +100,11 @@ private:
 };
 
 TEST_F(Survival, AFullDiskIsSaidAndTheLastCheckpointStaysGood) {
-  ASSERT_EQ(run(training(folder_.path("whole"), 4000)).exitCode, 0);
+  ASSERT_EQ(run(training(folder_.path("whole"), 600)).exitCode, 0);
   const SmallDisk disk(folder_.path("disk"));
   if (!disk.mounted()) GTEST_SKIP() << "mounting a small disk needs the rights of root";
   const std::string folder = folder_.path("disk/run");
-  const Process process(folder_, training(folder, 4000));
+  const Process process(folder_, training(folder, 600));
   waitForLines(folder, 12);
   std::ofstream filler(folder_.path("disk/filler"), std::ios::binary);
   for (int i = 0; i < 4096 && filler; ++i) filler << std::string(1024, 'x') << std::flush;

@@ -12,13 +12,14 @@ namespace rdi::test {
 
 std::vector<std::string> TinyPrograms::training(const std::string& run, int iterations,
                                                 const std::vector<std::string>& more) const {
-  std::vector<std::string> command = {
-      RDI_TRAIN, "--init", model_, "--data", data_, "-o", run, "--iterations", std::to_string(iterations)};
+  std::vector<std::string> command = {RDI_TRAIN, "-o", run, "--iterations", std::to_string(iterations)};
   const auto add = [&](const std::string& name, const std::string& value) {
     if (std::find(more.begin(), more.end(), name) != more.end()) return;
     command.push_back(name);
     command.push_back(value);
   };
+  if (std::find(more.begin(), more.end(), "--arch") == more.end()) add("--init", model_);
+  add("--data", data_);
   add("--batch-size", "16");
   add("--held-out", "100");
   add("--attack-steps", "2");
