@@ -12,8 +12,10 @@
 #include <set>
 
 #include "converters/convert.hpp"
+#include "graph/attributes.hpp"
 #include "graph/metadata.hpp"
 #include "graph/model_io.hpp"
+#include "graph/precision.hpp"
 #include "graph/zoo/zoo.hpp"
 #include "tests/converters/readers/foreign_files.hpp"
 #include "tests/converters/run_program.hpp"
@@ -427,6 +429,36 @@ TEST_F(Programs, InspectShowsRowsOfResultsAsATable) {
                       "  average  0.9       0.25, 0.5, 0.25\n"),
       std::string::npos)
       << result.out;
+}
+
+TEST_F(Programs, ConvertMeasuresRangesForInt8) {
+  std::string idx("\0\0\x08\x03\0\0\0\x03\0\0\0\x1c\0\0\0\x1c", 16);
+  for (int i = 0; i < 3 * 28 * 28; ++i) idx += static_cast<char>(i * 7);
+  write("pictures", idx);
+  const auto result = convert({path("calibrated.onnx"), "-o", path("int8.onnx"), "--precision", "int8",
+                               "--calibrate", path("pictures"), "--calibration-images", "2"});
+  EXPECT_EQ(result.exitCode, 0) << result.err;
+  EXPECT_NE(result.err.find("2 of 2 pictures"), std::string::npos) << result.err;
+  const auto model = graph::loadModel(path("int8.onnx"));
+  int stages = 0;
+  for (const auto& node : model.graph().node()) {
+    if (node.op_type() != "RdiStage" && node.op_type() != "RdiBranchClassifier") continue;
+    ++stages;
+    EXPECT_EQ(graph::stringAttribute(node, "precision", ""), "int8");
+    const std::string bytes = graph::stringAttribute(node, "graph", "");
+    EXPECT_FALSE(graph::readRanges(graph::parseStage(bytes.data(), bytes.size(), node.name())).empty());
+  }
+  EXPECT_EQ(stages, 5);
+}
+
+TEST_F(Programs, ConvertSaysWhatInt8Needs) {
+  const std::string in = path("calibrated.onnx"), out = path("out.onnx");
+  EXPECT_EQ(convert({in, "-o", out, "--precision", "int8"}).exitCode, 2);
+  EXPECT_EQ(convert({in, "-o", out, "--calibrate", "x"}).exitCode, 2);
+  EXPECT_EQ(convert({in, "-o", out, "--precision", "fp4"}).exitCode, 2);
+  EXPECT_EQ(convert({in, "-o", out, "--if", "--precision", "bf16"}).exitCode, 2);
+  expectRefused(RDI_CONVERT, {in, "-o", out, "--precision", "int8", "--calibrate", path("none")},
+                {"none", "opened"});
 }
 
 }  // namespace
