@@ -316,7 +316,7 @@ TEST_F(Programs, AttachRefusesInOneLineAndLeavesNothing) {
       {{"early.onnx", "--exits", "1", "-o", "out.onnx"}, {"early.onnx: is an early-exit file"}},
       {{"missing.onnx", "--exits", "1", "-o", "out.onnx"}, {"missing.onnx: cannot be opened"}},
       {{"truncated.onnx", "--exits", "1", "-o", "out.onnx"}, {"truncated.onnx: "}},
-      {{"single.onnx", "--at", "rellu1", "-o", "out.onnx"}, {"single.onnx: ", "'rellu1'", "'relu1'"}},
+      {{"single.onnx", "--at", "rellu1", "-o", "out.onnx"}, {"single.onnx: ", "'rellu1'", "did you mean relu1?"}},
       {{"single.onnx", "--at", "relu1,,relu2", "-o", "out.onnx"}, {"--at is ", "entry 2 is empty"}},
       {{"single.onnx", "--exits", "60", "-o", "out.onnx"}, {"single.onnx: has ", "at least 60"}},
       {{"single.onnx", "--exits", "1", "--budget", "0.0001", "-o", "out.onnx"},

@@ -5,8 +5,10 @@
 
 #include <functional>
 
+#include "converters/attach.hpp"
 #include "converters/convert.hpp"
 #include "converters/inspect.hpp"
+#include "converters/inspect_svg.hpp"
 #include "converters/inspect_text.hpp"
 #include "converters/readers/readers.hpp"
 #include "converters/weights.hpp"
@@ -66,6 +68,7 @@ bool feedModel(const std::string& bytes) {
   attempt([&] {
     const auto found = convert::inspect(model, "in.onnx", bytes.size());
     convert::toText(found);
+    convert::toSvg(found);
     found.dump(2, ' ', false, nlohmann::json::error_handler_t::replace);
   });
   const auto convertAndRead = [&](const convert::ConvertOptions& options) {
@@ -80,8 +83,13 @@ bool feedModel(const std::string& bytes) {
     convertAndRead(options);
   });
   attempt([&] {
-    const auto alone = graph::serialize(convert::toStatic(model, "in.onnx", graph::exitNames(model).back()));
-    graph::parseModel(alone.data(), alone.size(), "out.onnx");
+    const auto alone = convert::toStatic(model, "in.onnx", graph::exitNames(model).back());
+    const auto bytesAlone = graph::serialize(alone);
+    graph::parseModel(bytesAlone.data(), bytesAlone.size(), "out.onnx");
+    convert::AttachOptions options;
+    options.exits = 1;
+    options.share = 1;
+    convert::attachExits(alone, "in.onnx", options);
   });
   return true;
 }

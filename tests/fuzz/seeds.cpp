@@ -10,6 +10,7 @@
 #include "graph/model_io.hpp"
 #include "tests/converters/readers/foreign_files.hpp"
 #include "tests/fuzz/feed.hpp"
+#include "tests/graph/foreign_models.hpp"
 #include "tests/graph/toy_model.hpp"
 
 namespace rdi::test {
@@ -88,6 +89,14 @@ std::string earlyExit(const std::string& engine) {
   return graph::serialize(convert::toEarlyExit(seedModel(), "seed", options));
 }
 
+/// This project's own files, and those of other exporters, oldest form and newer one.
+std::vector<std::string> modelSeeds(const std::string& own) {
+  std::vector<std::string> seeds{own, earlyExit("auto")};
+  for (const auto& foreign : foreignModels())
+    for (const int64_t opset : {7, 13}) seeds.push_back(graph::serialize(foreign.make(opset)));
+  return seeds;
+}
+
 }  // namespace
 
 onnx::ModelProto seedModel() {
@@ -113,7 +122,7 @@ std::vector<FuzzTarget> converterTargets() {
           {"torch_legacy", feedTorchLegacy, legacySeeds(), false},
           {"safetensors", feedSafetensors, safetensorsSeeds(), false},
           {"onnx_weights", feedOnnxWeights, {model}, true},
-          {"model", feedModel, {model, earlyExit("auto")}, true}};
+          {"model", feedModel, modelSeeds(model), true}};
 }
 
 }  // namespace rdi::test

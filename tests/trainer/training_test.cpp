@@ -197,33 +197,33 @@ TEST(Training, EachOfTheseOptionsMakesADifference) {
 TEST(Training, ACollapseIsNoticedAndTrainingGoesOnFromTheLastGoodStateWithLongerAttacks) {
   TemporaryFolder folder;
   TrainOptions options = tinyTraining(folder, true);
-  options.iterations = 60;
-  options.validateEvery = 10;
+  options.iterations = 100;
+  options.validateEvery = 5;
   options.validateImages = 100;
   options.ema = 0;
-  // A rate that ruins the net at once, after it has learned something.
-  options.schedule = "step";
-  options.milestones = {1};
-  options.learningRate = 0.5;
+  options.schedule = "one-cycle";
+  options.warmupShare = 0.99;
   options.collapseDrop = 0.000001;  // the least loss is one
   std::vector<std::string> notices;
   TrainHooks hooks;
   hooks.notice = [&](const std::string& notice) { notices.push_back(notice); };
-  std::string error;
-  try {
-    startTraining(options, folder.path("run"), hooks);
-  } catch (const Error& stopped) {
-    error = stopped.what();
+  std::string error, run;
+  // The rate rises until it ruins what was learned; how high that is depends on the machine's rounding.
+  for (const double rate : {0.4, 0.8, 1.6, 3.2}) {
+    options.learningRate = rate;
+    run = folder.path(text("run", rate));
+    error = test::messageOf([&] { startTraining(options, run, hooks); });
+    if (!notices.empty()) break;
   }
-  ASSERT_FALSE(notices.empty());
+  ASSERT_FALSE(notices.empty()) << error;
   EXPECT_NE(notices[0].find("catastrophic overfitting. Back to iteration"), std::string::npos) << notices[0];
   EXPECT_NE(notices[0].find("attacks now take 4 steps instead of 2"), std::string::npos) << notices[0];
-  if (!error.empty()) {
+  if (notices.size() == 3 && error != "no error") {
     EXPECT_NE(error.find("after 3 attempts"), std::string::npos) << error;
   }
   int rollbacks = 0;
   int64_t last = 0;
-  for (const nlohmann::json& line : metricLines(folder.path("run"))) {
+  for (const nlohmann::json& line : metricLines(run)) {
     rollbacks += line.contains("rollback");
     EXPECT_GE(line["iteration"].get<int64_t>(), last) << "lines of what was undone are gone";
     last = line["iteration"].get<int64_t>();
@@ -346,7 +346,7 @@ TEST(Training, ALossThatIsNoNumberStopsItAndKeepsTheLastCheckpoint) {
   }
   const Checkpoint kept = loadCheckpoint(folder.path("run/checkpoint.rdi"));
   for (const auto& [name, tensor] : kept.tensors)
-    if (tensor.is_floating_point()) {
+    if (tensor.is_floating_point() && name != "thresholds") {  // infinite ones close an exit
       EXPECT_TRUE(torch::isfinite(tensor).all().item<bool>()) << name;
     }
   EXPECT_FALSE(std::filesystem::exists(folder.path("run/model.onnx")));
