@@ -314,7 +314,7 @@ TEST_F(Programs, AListTakesNoArgumentAfterIt) {
   const Result result = run({RDI_EVALUATE, "--data", data_, "--thresholds", "0.5", model_});
   EXPECT_EQ(result.exitCode, 0) << result.err;
   for (const char* option : {"--exit-weights", "--milestones"})
-    expectRefused({RDI_TRAIN, "-o", "x", option, "1,2", "3"}, 2, "not expected: 3");
+    expectRefused({RDI_TRAIN, "-o", "x", option, "1,2", "3"}, 2, "found \"3\", expected an option");
 }
 
 TEST_F(Programs, BadInputOfRdiEvaluateIsRefused) {
