@@ -47,13 +47,11 @@ void RunFolder::removeLeftovers() const {
 RunFolderLock::RunFolderLock(const RunFolder& folder)
     : file_(::open(folder.file("lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666)) {
   if (file_ < 0) throw Error(text(folder.path(), ": cannot be written (", std::strerror(errno), ")"));
-  if (::flock(file_, LOCK_EX | LOCK_NB) == 0) return;
-  const int code = errno;
+  // Some file systems of clusters know no locks; there everybody is trusted.
+  if (::flock(file_, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK) return;
   ::close(file_);
-  if (code == EWOULDBLOCK)
-    throw Error(
-        text(folder.path(), ": another rdi-train is at work in this folder; wait for its end or stop it"));
-  throw Error(text(folder.path(), ": cannot be locked: ", std::strerror(code)));
+  throw Error(
+      text(folder.path(), ": another rdi-train is at work in this folder; wait for its end or stop it"));
 }
 
 RunFolderLock::~RunFolderLock() { ::close(file_); }

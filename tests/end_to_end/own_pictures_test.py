@@ -3,9 +3,9 @@
 # SPDX-FileCopyrightText: the rdi authors
 """own_pictures_test.py README BIN [--full]: the README's commands for a folder of one's own pictures do what they say.
 
-Makes a folder of real pictures from Debian's icon theme oxygen (package oxygen-icon-theme), a class a kind of icon, and runs the commands of the
-README's section "Your own pictures" as they stand there, with BIN before everything in PATH; only the training is made short, but
-with --full. Exit code 77 where the theme is not installed."""
+Makes a folder of real pictures from Debian's icon theme oxygen (package oxygen-icon-theme), a class a kind of icon, and
+runs the commands of the README's section "Your own pictures" as they stand there, with BIN first in PATH; only the training
+is made short, but with --full. Exit code 77 where the theme is not installed."""
 
 import json
 import os
