@@ -49,7 +49,8 @@ std::vector<std::string> bottlenecks(const onnx::ModelProto& model) {
     for (const auto& input : graph.node(index).input())
       if (dynamic.count(input)) lastReader[input] = index;
   for (const auto& output : graph.output()) lastReader[output.name()] = std::numeric_limits<int>::max();
-  std::set<std::string> live{graph::inputName(model)};
+  std::set<std::string> live;
+  if (const std::string image = graph::inputName(model); lastReader.count(image)) live.insert(image);
   std::vector<std::string> result;
   for (const int index : needed) {
     for (const auto& output : graph.node(index).output())

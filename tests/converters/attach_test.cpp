@@ -233,6 +233,14 @@ TEST(Attach, NamesTheNearestTensorWhenThereIsNone) {
   expectRefused(chain(), at({"rellu3"}), {"'rellu3'", "no such tensor", "did you mean relu3?", "relu4"});
 }
 
+TEST(Attach, RefusesANetworkWhoseAnswerDoesNotDependOnThePicture) {
+  ToyModel toy({3, 8, 8});
+  toy.node("Relu", {toy.weights("weights", {1, 8})}, "activated");
+  toy.linear("activated", 8, 4, "main");
+  toy.output("main");
+  expectRefused(toy.model(), exits(1), {"has 0 points"});
+}
+
 TEST(Attach, RefusesTensorsThatNoBranchCanRead) {
   ToyModel toy({3, 8, 8});
   toy.node("Relu", {toy.weights("weights", {1, 8, 4, 4})}, "activated");
