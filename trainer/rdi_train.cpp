@@ -201,8 +201,9 @@ int train(const CLI::App& app, Arguments& a, const std::string& command) {
   };
   hooks.validation = [&](const Validation& v) {
     line.finish();
-    std::fprintf(stderr, "held out (%ld images), accuracy of each exit in %%: clean %s, attacked %s%s\n",
-                 static_cast<long>(v.images), joined(v.clean).c_str(), joined(v.attacked).c_str(),
+    const std::string attacked = v.attacked.empty() ? "" : ", attacked " + joined(v.attacked);
+    std::fprintf(stderr, "held out (%ld images), accuracy of each exit in %%: clean %s%s%s\n",
+                 static_cast<long>(v.images), joined(v.clean).c_str(), attacked.c_str(),
                  v.isBest ? "; the best so far" : "");
   };
   hooks.saved = [&] { curves.draw(false); };

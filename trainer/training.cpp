@@ -172,7 +172,7 @@ public:
     iteration_ = savedIteration_ = checkpoint.state.at("iteration").get<int64_t>();
     secondsBefore_ = checkpoint.state.at("seconds").get<double>();
     validation_ = checkpoint.state.value("validation", nlohmann::json());
-    bestRobust_ = checkpoint.state.value("best_validation", bestRobust_);
+    bestValidation_ = checkpoint.state.value("best_validation", bestValidation_);
   }
 
   void save(const std::string& path) {
@@ -189,7 +189,7 @@ public:
     checkpoint.state["metrics_iterations"] = metrics_->iterations;
     checkpoint.state["data_checksum"] = dataChecksum_;
     checkpoint.state["validation"] = validation_;
-    checkpoint.state["best_validation"] = bestRobust_;
+    checkpoint.state["best_validation"] = bestValidation_;
     for (const GraphModule::Weight& weight : module_->weights())
       if (weight.moves()) checkpoint.add("weight." + weight.name, weight.value);
     for (size_t i = 0; i < sgd_->velocities().size(); ++i)
@@ -407,14 +407,15 @@ private:
     result.iteration = iteration_;
     result.images = std::min(options_.validateImages, heldOut_->count());
     result.clean = heldOutAccuracy({}, options_.validateImages);
-    result.attacked = heldOutAccuracy(AttackForm{AttackForm::Kind::average, 0}, options_.validateImages);
+    if (defence_->usesAttacked())
+      result.attacked = heldOutAccuracy(AttackForm{AttackForm::Kind::average, 0}, options_.validateImages);
     if (average_) average_->swap();
     agreeOn(result.clean);
-    agreeOn(result.attacked);
+    if (!result.attacked.empty()) agreeOn(result.attacked);
     validation_ = toJson(result);
     if (isFirst()) metricsFile_.append({{"iteration", iteration_}, {"validation", validation_}});
-    if (robustAccuracy(result) > bestRobust_) {
-      bestRobust_ = robustAccuracy(result);
+    if (keptBy(result) > bestValidation_) {
+      bestValidation_ = keptBy(result);
       result.isBest = true;
       if (isFirst()) {
         graph::saveModel(modelNow(), folder_.bestModel());
@@ -437,7 +438,7 @@ private:
       if (isFirst()) save(folder_.good());
       return;
     }
-    const double best = guard_->best(), bestValidation = bestRobust_;
+    const double best = guard_->best(), bestValidation = bestValidation_;
     const int64_t here = iteration_;
     if (++rollbacks_ > kMostRollbacks)
       throw Error(text("robust accuracy on held-out images fell from ", percent(best), " % to ",
@@ -449,7 +450,7 @@ private:
     const AttackOptions attack = options_.attack;
     restore(lastGood());
     rollbacks_ = rollbacks;
-    bestRobust_ = bestValidation;  // best.onnx stays what it is
+    bestValidation_ = bestValidation;  // best.onnx stays what it is
     options_.attack.steps = 2 * attack.steps;
     options_.attack.stepSize = attack.stepSize / 2;
     if (isFirst()) {
@@ -528,8 +529,8 @@ private:
   torch::Generator attackGenerator_, imageGenerator_;
   std::unique_ptr<RunningMetrics> metrics_;
   nlohmann::json validation_;
-  double bestRobust_ = -1;  // of the looks at held-out images so far
-  double guessing_ = 0;     // the loss of a net that gives every class the same probability
+  double bestValidation_ = -1;  // of the looks at held-out images so far
+  double guessing_ = 0;         // the loss of a net that gives every class the same probability
   int64_t iteration_ = 0, savedIteration_ = 0, iterations_ = 0, startIteration_ = 0;
   double secondsBefore_ = 0;
   Clock::time_point started_ = Clock::now(), lastReport_;

@@ -5,6 +5,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <numeric>
 #include <sstream>
 
 #include "graph/error.hpp"
@@ -27,10 +28,11 @@ nlohmann::json toJson(const Validation& validation) {
   return {{"images", validation.images}, {"clean", validation.clean}, {"attacked", validation.attacked}};
 }
 
-double robustAccuracy(const Validation& validation) {
-  double sum = 0;
-  for (const double accuracy : validation.attacked) sum += accuracy;
-  return validation.attacked.empty() ? 0 : sum / static_cast<double>(validation.attacked.size());
+double keptBy(const Validation& validation) {
+  const std::vector<double>& accuracies =
+      validation.attacked.empty() ? validation.clean : validation.attacked;
+  const double sum = std::accumulate(accuracies.begin(), accuracies.end(), 0.0);
+  return accuracies.empty() ? 0 : sum / static_cast<double>(accuracies.size());
 }
 
 void MetricsFile::append(const nlohmann::json& line) const {

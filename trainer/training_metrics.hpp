@@ -24,12 +24,13 @@ struct TrainProgress {
 /// Accuracy of each exit on held-out images.
 struct Validation {
   int64_t iteration = 0, images = 0;
-  std::vector<double> clean, attacked;
-  bool isBest = false;  // the highest robustAccuracy so far
+  std::vector<double> clean, attacked;  // attacked: empty where the training attacks nothing
+  bool isBest = false;                  // the highest keptBy so far
 };
 
-/// What the best weights are chosen by: the mean over the exits of the accuracy under attack.
-double robustAccuracy(const Validation& validation);
+/// What the best weights are kept by: the mean over the exits of the accuracy under attack, of the clean one
+/// where nothing was attacked.
+double keptBy(const Validation& validation);
 
 /// As objects in metrics.jsonl; `seconds` trained so far.
 nlohmann::json toJson(const TrainProgress& progress, double seconds);

@@ -78,8 +78,11 @@ TEST(Validation, IsJudgedByTheMeanOverTheExitsUnderAttack) {
   Validation validation;
   validation.clean = {1, 1};
   validation.attacked = {0.2, 0.4};
-  EXPECT_DOUBLE_EQ(robustAccuracy(validation), 0.3);
-  EXPECT_DOUBLE_EQ(robustAccuracy({}), 0);
+  validation.clean = {0.8, 0.9};
+  EXPECT_DOUBLE_EQ(keptBy(validation), 0.3);
+  validation.attacked = {};  // a training that attacks nothing
+  EXPECT_DOUBLE_EQ(keptBy(validation), 0.85);
+  EXPECT_DOUBLE_EQ(keptBy({}), 0);
 }
 
 }  // namespace

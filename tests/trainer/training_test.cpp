@@ -123,6 +123,9 @@ TEST(Training, EveryDefenceTrainsAndChangesTheWeights) {
     const auto lines = metricLines(folder.path("run"));
     EXPECT_EQ(lines[0]["clean"].size(), 2U);
     EXPECT_EQ(lines[0]["robust"].size(), std::string(defence) == "standard" ? 0U : 2U);
+    const nlohmann::json& validation = lines.back()["validation"];
+    EXPECT_EQ(validation["clean"].size(), 2U);
+    EXPECT_EQ(validation["attacked"].size(), std::string(defence) == "standard" ? 0U : 2U);
   }
 }
 
