@@ -3,7 +3,8 @@
 
 // How does throughput grow with the batch and with threads? Time per picture of the static net in OpenCV's
 // own engine and in ours, which takes picture by picture, and of its bare convolutions in oneDNN, layer by
-// layer for the whole batch; batch 1 .. 256 on --threads threads. Use the wall clock for more than one thread.
+// layer for the whole batch; batch 1 .. 256 on --threads threads. Use the wall clock for more than one
+// thread.
 
 #include <omp.h>
 

@@ -28,8 +28,8 @@ cv::dnn::Net load(const onnx::ModelProto& model) {
   return cv::dnn::readNetFromONNX(bytes.data(), bytes.size());
 }
 
-onnx::ModelProto earlyExitModel(const onnx::ModelProto& model, const std::vector<std::string>& exits,
-                                graph::Precision precision = graph::Precision::float32) {
+onnx::ModelProto chainOf(const onnx::ModelProto& model, const std::vector<std::string>& exits,
+                         graph::Precision precision = graph::Precision::float32) {
   graph::EarlyExitOptions options;
   options.exits = exits;
   options.precision = precision;
@@ -67,11 +67,15 @@ cv::dnn::Net staticNet(const onnx::ModelProto& model, const std::string& exit) {
 }
 
 cv::dnn::Net staticNetInOurEngine(const onnx::ModelProto& model, graph::Precision precision) {
-  return load(earlyExitModel(model, {graph::exitNames(model).back()}, precision));
+  return load(chainOf(model, {graph::exitNames(model).back()}, precision));
+}
+
+onnx::ModelProto earlyExitModel(const onnx::ModelProto& model, graph::Precision precision) {
+  return chainOf(model, graph::exitNames(model), precision);
 }
 
 cv::dnn::Net earlyExitNet(const onnx::ModelProto& model, graph::Precision precision) {
-  return load(earlyExitModel(model, graph::exitNames(model), precision));
+  return load(chainOf(model, graph::exitNames(model), precision));
 }
 
 onnx::ModelProto nestedIfModel(const onnx::ModelProto& model, size_t exit) {
@@ -84,7 +88,7 @@ onnx::ModelProto nestedIfModel(const onnx::ModelProto& model, size_t exit) {
 
 cv::dnn::Net firstStepNet(const onnx::ModelProto& model) {
   const std::vector<std::string> exits = graph::exitNames(model);
-  onnx::ModelProto chain = earlyExitModel(model, exits);
+  onnx::ModelProto chain = chainOf(model, exits);
   auto* nodes = chain.mutable_graph()->mutable_node();
   const auto gate = std::find_if(nodes->begin(), nodes->end(), [](const onnx::NodeProto& node) {
     return node.op_type() == "RdiEarlyExit";

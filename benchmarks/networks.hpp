@@ -23,7 +23,10 @@ cv::dnn::Net staticNet(const onnx::ModelProto& model, const std::string& exit);
 cv::dnn::Net staticNetInOurEngine(const onnx::ModelProto& model,
                                   graph::Precision precision = graph::Precision::float32);
 
-/// All exits of the model. Ranges for int8 are those of a few random pictures.
+/// The early-exit file of a model, all exits, thresholds of 0.
+onnx::ModelProto earlyExitModel(const onnx::ModelProto& model, graph::Precision precision);
+
+/// The same loaded. Ranges for int8 are those of a few random pictures.
 cv::dnn::Net earlyExitNet(const onnx::ModelProto& model,
                           graph::Precision precision = graph::Precision::float32);
 

@@ -27,7 +27,7 @@ def read(path):
         row = nets.setdefault(net, {}).setdefault(name, Row())
         row.times[statistic] = entry["real_time"] / entry["pictures"]
         if statistic == "median":
-            own = ("cost", "p50_ms", "p99_ms", "layers_left_out")
+            own = ("cost", "p50_ms", "p99_ms", "layers_left_out", "heap_mb", "file_mb")
             row.counters = {key: value for key, value in entry.items() if key in own or key.startswith("share_")}
     # Interleaved repetitions are reported in a random order.
     return results["context"], {net: dict(sorted(rows.items(), key=order)) for net, rows in sorted(nets.items())}

@@ -4,18 +4,18 @@
 #
 # Builds and runs the benchmarks, repetitions interleaved at random, prints tables with ratios and draws plots.
 #   benchmarks/run.sh [QUESTION...] [-- arguments for the programs, e.g. --threads 2 --clock cpu]
-# QUESTION is static, exits, data, batch, precision or camera (default: all). Results go to $OUT (default: out/).
+# QUESTION is static, exits, data, batch, precision, camera or startup (default: all). Results go to $OUT (default: out/).
 set -euo pipefail
 questions=()
 while [ $# -gt 0 ] && [ "$1" != -- ]; do
   case "$1" in
-    static | exits | data | batch | precision | camera) questions+=("$1") ;;
+    static | exits | data | batch | precision | camera | startup) questions+=("$1") ;;
     *) echo "run.sh: there is no question '$1'; put -- before the arguments for the programs" >&2; exit 2 ;;
   esac
   shift
 done
 [ $# -eq 0 ] || shift
-[ ${#questions[@]} -gt 0 ] || questions=(static exits data batch precision camera)
+[ ${#questions[@]} -gt 0 ] || questions=(static exits data batch precision camera startup)
 cd "$(dirname "$0")/.."
 out=${OUT:-out}
 mkdir -p "$out"

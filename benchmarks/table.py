@@ -31,6 +31,8 @@ def print_details(row):
         print("  leave: " + ", ".join(parts))
     if "p50_ms" in row.counters:
         print(f"  single pictures: p50 {row.counters['p50_ms']:.4f} ms, p99 {row.counters['p99_ms']:.4f} ms")
+    if "heap_mb" in row.counters:
+        print(f"  adds {row.counters['heap_mb']:.2f} MB to the heap; the file has {row.counters['file_mb']:.2f} MB")
 
 
 def print_ratios(rows):

@@ -140,15 +140,14 @@ graph::RangeMap rangesFor(const onnx::ModelProto& model, const ConvertOptions& o
   if (options.precision != graph::Precision::int8) return {};
   if (!options.calibration)
     throw Error("int8 needs pictures that tell how large values are; give them with --calibrate");
+  graph::Preprocessing preprocessing;
+  preprocessing.swapRB = true;  // files hold red first, and so does a model that says nothing else
+  preprocessing = graph::readMetadata(model).preprocessing.value_or(preprocessing);
   const graph::Shape size = graph::inputShape(model);
-  graph::Preprocessing fallback;
-  fallback.channels = static_cast<int>(size[0]);
-  fallback.height = static_cast<int>(size[1]);
-  fallback.width = static_cast<int>(size[2]);
-  fallback.swapRB = true;
-  return graph::measureRanges(
-      model, modelInputs(*options.calibration, graph::readMetadata(model).preprocessing.value_or(fallback)),
-      options.progress);
+  preprocessing.channels = static_cast<int>(size[0]);
+  preprocessing.height = static_cast<int>(size[1]);
+  preprocessing.width = static_cast<int>(size[2]);
+  return graph::measureRanges(model, modelInputs(*options.calibration, preprocessing), options.progress);
 }
 
 /// Runs `body` and puts the file's name before what it throws.

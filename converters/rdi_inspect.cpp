@@ -24,11 +24,17 @@ struct File {
   Json found;
 };
 
+/// As every program here reads it: foreign exports in normal form.
+onnx::ModelProto parse(const std::string& bytes, const std::string& path) {
+  onnx::ModelProto model = rdi::graph::parseUnchecked(bytes.data(), bytes.size(), path);
+  if (!rdi::graph::isNestedIf(model)) return rdi::graph::parseModel(bytes.data(), bytes.size(), path);
+  rdi::graph::checkNestedIf(model, path);
+  return model;
+}
+
 File read(const std::string& path) {
   const std::string bytes = rdi::graph::readFile(path);
-  File file{rdi::graph::parseUnchecked(bytes.data(), bytes.size(), path), {}};
-  const auto check = rdi::graph::isNestedIf(file.model) ? rdi::graph::checkNestedIf : rdi::graph::checkModel;
-  check(file.model, path);
+  File file{parse(bytes, path), {}};
   file.found = rdi::convert::inspect(file.model, path, bytes.size());
   return file;
 }

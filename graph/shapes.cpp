@@ -5,6 +5,7 @@
 
 #include <onnx/shape_inference/implementation.h>
 
+#include "graph/attributes.hpp"
 #include "graph/error.hpp"
 #include "graph/model_io.hpp"
 
@@ -36,8 +37,39 @@ void forgetInferred(onnx::ModelProto& model) {
     output.mutable_type()->mutable_tensor_type()->clear_shape();
 }
 
+int weightsInputOf(const std::string& opType) {
+  if (opType == "Conv" || opType == "ConvTranspose" || opType == "ConvInteger") return 1;
+  return opType == "QLinearConv" ? 3 : -1;
+}
+
+// Writes the kernel of convolutions that leave it to their weights. ONNX's inference then compares its
+// dimensions with the input's, which it reads past otherwise.
+void stateKernels(onnx::ModelProto& model) {
+  std::map<std::string, Shape> constants;
+  for (const auto& tensor : model.graph().initializer())
+    constants[tensor.name()] = Shape(tensor.dims().begin(), tensor.dims().end());
+  for (auto& node : *model.mutable_graph()->mutable_node()) {
+    if (node.op_type() == "Constant" && node.output_size() == 1)
+      if (const auto* value = findAttribute(node, "value"); value != nullptr && value->has_t())
+        constants[node.output(0)] = Shape(value->t().dims().begin(), value->t().dims().end());
+    if (node.op_type() == "Identity" && node.input_size() == 1 && node.output_size() == 1)
+      if (const auto known = constants.find(node.input(0)); known != constants.end())
+        constants[node.output(0)] = Shape(known->second);
+    const int weights = weightsInputOf(node.op_type());
+    if (weights < 0 || findAttribute(node, "kernel_shape") != nullptr) continue;
+    const auto known = weights < node.input_size() ? constants.find(node.input(weights)) : constants.end();
+    if (known == constants.end() || known->second.size() < 3)
+      throw Error(
+          text("node '", node.name(), "' (", node.op_type(),
+               ") states no kernel_shape, and its weights are no constant of three or more dimensions that "
+               "would tell"));
+    setAttribute(node, "kernel_shape", Shape(known->second.begin() + 2, known->second.end()));
+  }
+}
+
 // Every shape that follows from the inputs'; writes them into the model too.
 ShapeMap inferFromInputs(onnx::ModelProto& model) {
+  stateKernels(model);
   try {
     const onnx::ShapeInferenceOptions options(/*check_type=*/true, /*strict_mode=*/1, /*data_prop=*/true);
     onnx::shape_inference::InferShapes(model, onnx::OpSchemaRegistry::Instance(), options);
@@ -71,6 +103,7 @@ ShapeMap inferShapes(const onnx::ModelProto& model, int64_t batch) {
 ShapeMap knownShapes(const onnx::ModelProto& model, int64_t batch) {
   onnx::ModelProto copy = model;
   setBatch(copy, batch);
+  stateKernels(copy);
   try {
     const onnx::ShapeInferenceOptions options(/*check_type=*/false, /*strict_mode=*/0, /*data_prop=*/true);
     onnx::shape_inference::InferShapes(copy, onnx::OpSchemaRegistry::Instance(), options);

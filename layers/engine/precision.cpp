@@ -85,8 +85,10 @@ private:
   }
 
   bool isLow(const Operation& operation) const {
+    const auto finite = [](float weight) { return std::isfinite(weight); };
     return operation.kind == OperationKind::convolution && !isPicture_[at(operation.sources[0])] &&
-           lowStoring(operation.sources[0]).has_value();
+           lowStoring(operation.sources[0]).has_value() &&
+           std::all_of(operation.weights.begin(), operation.weights.end(), finite);
   }
 
   /// How this precision stores a tensor; absent when its range is not known.

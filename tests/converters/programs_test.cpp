@@ -12,11 +12,14 @@
 #include <set>
 
 #include "converters/convert.hpp"
+#include "graph/attributes.hpp"
 #include "graph/metadata.hpp"
 #include "graph/model_io.hpp"
+#include "graph/precision.hpp"
 #include "graph/zoo/zoo.hpp"
 #include "tests/converters/readers/foreign_files.hpp"
 #include "tests/converters/run_program.hpp"
+#include "tests/graph/foreign_models.hpp"
 
 namespace rdi {
 namespace {
@@ -316,7 +319,8 @@ TEST_F(Programs, AttachRefusesInOneLineAndLeavesNothing) {
       {{"early.onnx", "--exits", "1", "-o", "out.onnx"}, {"early.onnx: is an early-exit file"}},
       {{"missing.onnx", "--exits", "1", "-o", "out.onnx"}, {"missing.onnx: cannot be opened"}},
       {{"truncated.onnx", "--exits", "1", "-o", "out.onnx"}, {"truncated.onnx: "}},
-      {{"single.onnx", "--at", "rellu1", "-o", "out.onnx"}, {"single.onnx: ", "'rellu1'", "did you mean relu1?"}},
+      {{"single.onnx", "--at", "rellu1", "-o", "out.onnx"},
+       {"single.onnx: ", "'rellu1'", "did you mean relu1?"}},
       {{"single.onnx", "--at", "relu1,,relu2", "-o", "out.onnx"}, {"--at is ", "entry 2 is empty"}},
       {{"single.onnx", "--exits", "60", "-o", "out.onnx"}, {"single.onnx: has ", "at least 60"}},
       {{"single.onnx", "--exits", "1", "--budget", "0.0001", "-o", "out.onnx"},
@@ -353,6 +357,21 @@ TEST_F(Programs, InspectDrawsOneFile) {
   expectRefused(RDI_INSPECT, {"early.onnx", "--svg", "early.onnx"}, {"early.onnx", "input"});
   expectRefused(RDI_INSPECT, {"early.onnx", "--svg", "nowhere/picture.svg"}, {"nowhere/picture.svg"});
   EXPECT_EQ(inspect({"early.onnx", "small.onnx", "--svg", "picture.svg"}).exitCode, 2);
+}
+
+TEST_F(Programs, InspectReadsModelsOfEveryExporterAsConvertDoes) {
+  for (const auto& foreign : test::foreignModels()) {
+    const auto model = foreign.make(9);
+    write("foreign.onnx", graph::serialize(model));
+    std::string thresholds;
+    for (int i = 1; i < model.graph().output_size(); ++i) thresholds += i == 1 ? "0.5" : ",0.5";
+    const auto shown = inspect({"foreign.onnx"});
+    EXPECT_EQ(shown.exitCode, 0) << foreign.name << ": " << shown.err;
+    if (foreign.channelsLast) EXPECT_EQ(shown.out.find("x 12 x 3\n"), std::string::npos) << shown.out;
+    const auto converted = convert({"foreign.onnx", "-o", "out.onnx", "--thresholds", thresholds});
+    EXPECT_EQ(converted.exitCode, 0) << foreign.name << ": " << converted.err;
+    EXPECT_EQ(inspect({"out.onnx"}).exitCode, 0) << foreign.name;
+  }
 }
 
 TEST_F(Programs, InspectComparesTwoFiles) {
@@ -410,6 +429,36 @@ TEST_F(Programs, InspectShowsRowsOfResultsAsATable) {
                       "  average  0.9       0.25, 0.5, 0.25\n"),
       std::string::npos)
       << result.out;
+}
+
+TEST_F(Programs, ConvertMeasuresRangesForInt8) {
+  std::string idx("\0\0\x08\x03\0\0\0\x03\0\0\0\x1c\0\0\0\x1c", 16);
+  for (int i = 0; i < 3 * 28 * 28; ++i) idx += static_cast<char>(i * 7);
+  write("pictures", idx);
+  const auto result = convert({path("calibrated.onnx"), "-o", path("int8.onnx"), "--precision", "int8",
+                               "--calibrate", path("pictures"), "--calibration-images", "2"});
+  EXPECT_EQ(result.exitCode, 0) << result.err;
+  EXPECT_NE(result.err.find("2 of 2 pictures"), std::string::npos) << result.err;
+  const auto model = graph::loadModel(path("int8.onnx"));
+  int stages = 0;
+  for (const auto& node : model.graph().node()) {
+    if (node.op_type() != "RdiStage" && node.op_type() != "RdiBranchClassifier") continue;
+    ++stages;
+    EXPECT_EQ(graph::stringAttribute(node, "precision", ""), "int8");
+    const std::string bytes = graph::stringAttribute(node, "graph", "");
+    EXPECT_FALSE(graph::readRanges(graph::parseStage(bytes.data(), bytes.size(), node.name())).empty());
+  }
+  EXPECT_EQ(stages, 5);
+}
+
+TEST_F(Programs, ConvertSaysWhatInt8Needs) {
+  const std::string in = path("calibrated.onnx"), out = path("out.onnx");
+  EXPECT_EQ(convert({in, "-o", out, "--precision", "int8"}).exitCode, 2);
+  EXPECT_EQ(convert({in, "-o", out, "--calibrate", "x"}).exitCode, 2);
+  EXPECT_EQ(convert({in, "-o", out, "--precision", "fp4"}).exitCode, 2);
+  EXPECT_EQ(convert({in, "-o", out, "--if", "--precision", "bf16"}).exitCode, 2);
+  expectRefused(RDI_CONVERT, {in, "-o", out, "--precision", "int8", "--calibrate", path("none")},
+                {"none", "opened"});
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include "converters/convert.hpp"
 #include "graph/metadata.hpp"
 #include "graph/model_io.hpp"
+#include "graph/shapes.hpp"
 #include "tests/converters/readers/foreign_files.hpp"
 #include "tests/fuzz/feed.hpp"
 #include "tests/graph/foreign_models.hpp"
@@ -83,9 +84,14 @@ std::vector<std::string> safetensorsSeeds() {
                        {"bn.count", bytesOf<int64_t>({1}), {}, {}, "I64"}})};
 }
 
-std::string earlyExit(const std::string& engine) {
+std::string earlyExit(const std::string& engine, graph::Precision precision = graph::Precision::float32) {
   convert::ConvertOptions options;
   options.engine = engine;
+  options.precision = precision;
+  const graph::Shape size = graph::inputShape(seedModel());
+  std::vector<float> picture(static_cast<size_t>(size[0] * size[1] * size[2]));
+  for (size_t i = 0; i < picture.size(); ++i) picture[i] = static_cast<float>(i * 37 % 256);
+  options.calibration = {size[0], size[1], size[2], {picture}};
   return graph::serialize(convert::toEarlyExit(seedModel(), "seed", options));
 }
 
@@ -112,7 +118,10 @@ onnx::ModelProto seedModel() {
   return model;
 }
 
-std::vector<std::string> pluginSeeds() { return {earlyExit("onednn"), earlyExit("opencv")}; }
+std::vector<std::string> pluginSeeds() {
+  return {earlyExit("onednn"), earlyExit("opencv"), earlyExit("onednn", graph::Precision::bf16),
+          earlyExit("onednn", graph::Precision::int8)};
+}
 
 std::vector<FuzzTarget> converterTargets() {
   const auto model = graph::serialize(seedModel());

@@ -227,6 +227,30 @@ TEST(CheckModel, WeightsMayBeListedAsInputsToo) {
   EXPECT_EQ(inputName(model), "image");
 }
 
+// ONNX's own inference reads past an input of too few dimensions when the kernel is left to the weights.
+TEST(Shapes, AConvolutionMayLeaveItsKernelToItsWeightsAndIsStillComparedWithItsInput) {
+  const auto model = test::tinyMultiExit();
+  auto bare = model;
+  onnx::NodeProto* conv = nullptr;
+  for (auto& node : *bare.mutable_graph()->mutable_node()) {
+    if (node.op_type() != "Conv") continue;
+    auto& attributes = *node.mutable_attribute();
+    for (int i = attributes.size() - 1; i >= 0; --i)
+      if (attributes[i].name() == "kernel_shape") attributes.DeleteSubrange(i, 1);
+    conv = &node;
+  }
+  ASSERT_NE(conv, nullptr);
+  EXPECT_EQ(inferShapes(bare, 1), inferShapes(model, 1));
+  *bare.mutable_graph()->add_initializer() = floatTensor("flat", {2, 3}, std::vector<float>(6));
+  const std::string features = conv->input(0);
+  conv->set_input(0, "flat");
+  EXPECT_NE(messageOf([&] { inferShapes(bare, 1); }), "");
+  knownShapes(bare, 1);  // says what it can
+  conv->set_input(0, features);
+  conv->set_input(1, features);
+  EXPECT_NE(messageOf([&] { inferShapes(bare, 1); }).find("states no kernel_shape"), std::string::npos);
+}
+
 TEST(Shapes, AreInferredForAnyBatch) {
   const auto model = test::tinyMultiExit();
   EXPECT_EQ(inferShapes(model, 1).at("relu1"), (Shape{1, 4, 8, 8}));

@@ -40,6 +40,20 @@ TEST_F(Plugin, RegisteringAgainFromAnyThreadDoesNothing) {
   EXPECT_TRUE(cv::dnn::LayerFactory::isLayerRegistered("RdiSelect"));
 }
 
+TEST_F(Plugin, StagesSayWhatTheFileAsksForAndWhatTheProcessorGets) {
+  const cv::dnn::Net net = test::load(test::earlyExitModel(model_));
+  const std::vector<StageInfo> infos = stages(net);
+  ASSERT_EQ(infos.size(), 5u)
+      << "a stage and a classifier an exit; what is left of the trunk is in the last one";
+  EXPECT_EQ(infos[0].layer, "onnx_node!stage1");
+  for (const StageInfo& info : infos) {
+    EXPECT_EQ(info.engine, "onednn");
+    EXPECT_EQ(info.precision, "float32");
+    EXPECT_EQ(info.precisionInUse, "float32");
+  }
+  EXPECT_TRUE(stages(cv::dnn::Net()).empty());
+}
+
 TEST_F(Plugin, ExitsNameLayersThresholdsAndCosts) {
   graph::ExitRule rule;
   rule.thresholds = {0.25f, 0.5f};

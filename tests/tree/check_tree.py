@@ -40,7 +40,7 @@ FAMILIES = [
     (r"gtest/|gmock/", "gtest"),
     (r"benchmark/benchmark\.h$", "benchmark"),
 ]
-POSIX = re.compile(r"(sys/\w+|unistd|fcntl|dlfcn|signal|stdlib|spawn|pthread|sched|netdb|omp|\wmmintrin|cpuid)\.h$")
+POSIX = re.compile(r"(sys/\w+|malloc|unistd|fcntl|dlfcn|signal|stdlib|spawn|pthread|sched|netdb|omp|\wmmintrin|cpuid)\.h$")
 
 # Word in target_link_libraries -> family or folder.
 LINKED = [

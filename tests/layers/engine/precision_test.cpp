@@ -134,6 +134,16 @@ TEST(Precision, WhatHasNoRangeStaysInFloat32) {
   EXPECT_EQ(lowered(stage, Layout::nhwc, Precision::int8, {}).operations.size(), 3u);
 }
 
+TEST(Precision, WeightsThatAreNoNumbersStayInFloat32) {
+  const onnx::ModelProto stage = threeConvolutions();
+  Program program = engine::lower(stage, {Layout::nhwc});
+  program.operations[1].weights[5] = NAN;
+  engine::lowerPrecision(program, {Layout::nhwc}, Precision::int8, rangesOf(stage, 1));
+  int low = 0;
+  for (const Operation& operation : program.operations) low += operation.weightScales.empty() ? 0 : 1;
+  EXPECT_EQ(low, 2);
+}
+
 TEST(Precision, MaxPoolingKeepsWhatItReads) {
   ModelBuilder builder;
   const std::string x = builder.add("Relu", {builder.conv(builder.input("x", {1, 4, 6, 6}), 4, 4, 3, 1, 1)});
