@@ -13,7 +13,7 @@ void addLeanBranch(NetworkBuilder& net, const std::string& branch, const std::st
   const int halvings = size < kCoarse ? 1 : 2;
   for (int i = 1; i <= halvings; ++i) {
     ConvOptions halving;
-    halving.outChannels = i * width;
+    halving.outChannels = width;
     halving.kernel = 3;
     halving.stride = 2;
     halving.pad = 1;

@@ -12,6 +12,7 @@ namespace rdi::zoo {
 namespace {
 
 constexpr int64_t kBranchExpansion = 6;
+constexpr int64_t kLeanWidth = 32;
 
 ConvOptions convolution(int64_t outChannels, int64_t kernel = 1, int64_t stride = 1, int64_t groups = 1) {
   ConvOptions options;
@@ -82,8 +83,7 @@ void sideExit(NetworkBuilder& net, int number, Head head, const std::string& src
               int64_t size) {
   const std::string branch = "branch_layer" + std::to_string(number);
   if (head == Head::lean) {
-    const int64_t width = size > 4 ? 48 : 64;
-    addLeanBranch(net, branch, "exit" + std::to_string(number), src, size, width, net.classes());
+    addLeanBranch(net, branch, "exit" + std::to_string(number), src, size, kLeanWidth, net.classes());
     return;
   }
   int index = 0;

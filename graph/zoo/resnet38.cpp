@@ -19,7 +19,7 @@ struct LeanExit {
   int group, block;  // 0-based
 };
 constexpr LeanExit kLeanExits[] = {{1, 2}, {1, 5}, {2, 2}};
-constexpr int64_t kLeanWidth = 48;
+constexpr int64_t kLeanWidth = 32;
 
 ConvOptions convolution(int64_t outChannels, int64_t kernel, int64_t stride = 1) {
   ConvOptions options;
