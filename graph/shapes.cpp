@@ -37,6 +37,43 @@ void forgetInferred(onnx::ModelProto& model) {
     output.mutable_type()->mutable_tensor_type()->clear_shape();
 }
 
+constexpr int64_t kLargestDimension = int64_t{1} << 28;  // see checkSize
+
+void checkDimension(const std::string& tensor, int64_t size) {
+  if (size > kLargestDimension)
+    throw Error(
+        text("tensor '", tensor, "' has a dimension of ", size, ", expected at most ", kLargestDimension));
+}
+
+// The input that holds a shape, repeats or pads; -1 where there is none.
+int shapeInputOf(const std::string& opType) {
+  if (opType == "ConstantOfShape") return 0;
+  const bool hasOne = opType == "Reshape" || opType == "Expand" || opType == "Tile" || opType == "Pad";
+  return hasOne ? 1 : -1;
+}
+
+// ONNX's inference counts some dimensions down in steps of a stride: those that a file merely claims must be
+// within reason before it begins.
+void checkClaimedDimensions(const onnx::ModelProto& model) {
+  const auto& graph = model.graph();
+  for (const auto* values : {&graph.input(), &graph.value_info(), &graph.output()})
+    for (const auto& value : *values)
+      for (const auto& dim : value.type().tensor_type().shape().dim())
+        checkDimension(value.name(), dim.dim_value());
+  std::map<std::string, const onnx::TensorProto*> constants;
+  for (const auto& tensor : graph.initializer()) constants[tensor.name()] = &tensor;
+  for (const auto& node : graph.node()) {
+    if (node.op_type() == "Constant" && node.output_size() == 1)
+      if (const auto* value = findAttribute(node, "value"); value != nullptr && value->has_t())
+        constants[node.output(0)] = &value->t();
+    const int input = shapeInputOf(node.op_type());
+    if (input < 0 || input >= node.input_size() || node.output_size() == 0) continue;
+    const auto known = constants.find(node.input(input));
+    if (known == constants.end() || known->second->data_type() != onnx::TensorProto::INT64) continue;
+    for (const int64_t size : intValues(*known->second)) checkDimension(node.output(0), size);
+  }
+}
+
 int weightsInputOf(const std::string& opType) {
   if (opType == "Conv" || opType == "ConvTranspose" || opType == "ConvInteger") return 1;
   return opType == "QLinearConv" ? 3 : -1;
@@ -69,6 +106,7 @@ void stateKernels(onnx::ModelProto& model) {
 
 // Every shape that follows from the inputs'; writes them into the model too.
 ShapeMap inferFromInputs(onnx::ModelProto& model) {
+  checkClaimedDimensions(model);
   stateKernels(model);
   try {
     const onnx::ShapeInferenceOptions options(/*check_type=*/true, /*strict_mode=*/1, /*data_prop=*/true);
@@ -103,6 +141,7 @@ ShapeMap inferShapes(const onnx::ModelProto& model, int64_t batch) {
 ShapeMap knownShapes(const onnx::ModelProto& model, int64_t batch) {
   onnx::ModelProto copy = model;
   setBatch(copy, batch);
+  checkClaimedDimensions(copy);
   stateKernels(copy);
   try {
     const onnx::ShapeInferenceOptions options(/*check_type=*/false, /*strict_mode=*/0, /*data_prop=*/true);

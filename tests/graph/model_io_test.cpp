@@ -251,6 +251,31 @@ TEST(Shapes, AConvolutionMayLeaveItsKernelToItsWeightsAndIsStillComparedWithItsI
   EXPECT_NE(messageOf([&] { inferShapes(bare, 1); }).find("states no kernel_shape"), std::string::npos);
 }
 
+// ONNX's own inference would count the first one down, two at a time.
+TEST(Shapes, ADimensionThatAFileMerelyClaimsIsRefusedBeforeAnythingIsInferred) {
+  auto model = test::tinyMultiExit();
+  model.mutable_graph()
+      ->mutable_input(0)
+      ->mutable_type()
+      ->mutable_tensor_type()
+      ->mutable_shape()
+      ->mutable_dim(3)
+      ->set_dim_value(int64_t{1} << 40);
+  EXPECT_NE(messageOf([&] { inferShapes(model, 1); }).find("has a dimension of 1099511627776"),
+            std::string::npos);
+  EXPECT_NE(messageOf([&] { knownShapes(model, 1); }).find("expected at most 268435456"), std::string::npos);
+
+  auto reshaped = test::tinyMultiExit();
+  *reshaped.mutable_graph()->add_initializer() = intTensor("shape", {4}, {1, 3, int64_t{1} << 40, -1});
+  auto* node = reshaped.mutable_graph()->add_node();
+  node->set_op_type("Reshape");
+  node->add_input(inputName(reshaped));
+  node->add_input("shape");
+  node->add_output("huge");
+  EXPECT_NE(messageOf([&] { inferShapes(reshaped, 1); }).find("'huge' has a dimension of"),
+            std::string::npos);
+}
+
 TEST(Shapes, AreInferredForAnyBatch) {
   const auto model = test::tinyMultiExit();
   EXPECT_EQ(inferShapes(model, 1).at("relu1"), (Shape{1, 4, 8, 8}));

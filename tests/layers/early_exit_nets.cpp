@@ -27,7 +27,9 @@ onnx::ModelProto zooModel(const std::string& architecture) {
     if (shape.size() >= 2) {
       // He's scale, a little less so that the sums of residual blocks stay small.
       const float scale = std::sqrt(1.5f * static_cast<float>(shape[0]) / static_cast<float>(values.size()));
-      for (float& value : values) value = scale * normal(random);
+      // Classifiers less: probabilities that are all 0 or 1 are all equally sure.
+      const float spread = shape.size() == 2 ? 0.4F * scale : scale;
+      for (float& value : values) value = spread * normal(random);
     } else {
       for (float& value : values)
         value += 0.05f * std::abs(normal(random));  // scales, shifts, means, variances
