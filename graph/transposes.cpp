@@ -48,6 +48,13 @@ bool isIdentity(const Order& order) {
   return true;
 }
 
+/// Whether it holds each of 0 .. rank - 1 once.
+bool isOrderOf(const Order& order, size_t rank) {
+  Order sorted = order;
+  std::sort(sorted.begin(), sorted.end());
+  return order.size() == rank && isIdentity(sorted);
+}
+
 template <typename List>
 List permuted(const List& values, const Order& order) {
   List result;
@@ -145,7 +152,8 @@ private:
     const auto shape = shapes_.find(tensor);
     if (!transpose || shape == shapes_.end()) return std::nullopt;
     const Order order = orderOf(*transpose, shape->second.size());
-    if (order.size() != shape->second.size()) return std::nullopt;
+    // The names of a damaged file may lead to the shape of something else.
+    if (!isOrderOf(order, shape->second.size())) return std::nullopt;
     return order;
   }
 
@@ -161,7 +169,8 @@ private:
     const std::string result = node.output(0), inner = fresh(result + "_moved");
     node.set_output(0, inner);
     const auto shape = shapes_.find(result);
-    if (shape != shapes_.end()) shapes_[inner] = permuted(shape->second, inverse(order));
+    if (shape != shapes_.end() && shape->second.size() == order.size())
+      shapes_[inner] = permuted(shape->second, inverse(order));
     onnx::NodeProto transpose;
     transpose.set_op_type("Transpose");
     transpose.set_name(fresh(result + "_transpose"));
@@ -193,6 +202,7 @@ private:
     if (shape == shapes_.end()) return false;
     const Order own = orderOf(node, shape->second.size());
     const auto before = orderBefore(node.input(0));
+    if (!isOrderOf(own, before ? before->size() : shape->second.size())) return false;
     const Order whole = before ? permuted(*before, own) : own;
     if (!before && !isIdentity(whole)) return false;
     const std::string source = before ? transposeBefore(node.input(0))->input(0) : node.input(0);
@@ -310,6 +320,7 @@ private:
     auto source = mapped(*axes, order);
     if (!source) return false;
     std::sort(source->begin(), source->end());
+    if (std::adjacent_find(source->begin(), source->end()) != source->end()) return false;  // an axis twice
     const bool keeps = node.op_type() != "Squeeze" && intAttribute(node, "keepdims", 1) != 0;
     // Without the axes that go, what is left of the order must count the axes of the smaller source.
     Order left = order;
@@ -378,7 +389,9 @@ private:
     const auto flat = shapes_.find(row);
     if (before == shapes_.end() || after == shapes_.end() || flat == shapes_.end()) return false;
     const Shape& source = before->second;
-    if (order[0] != 0 || flat->second.size() != 2 || flat->second[0] != source[0]) return false;
+    if (source.size() != order.size() || order[0] != 0 || flat->second.size() != 2 ||
+        flat->second[0] != source[0])
+      return false;
     Order seen;  // axes that are more than one value long, in the order in which they are flattened
     for (size_t i = 1; i < order.size(); ++i)
       if (source[static_cast<size_t>(order[i])] != 1) seen.push_back(order[i]);

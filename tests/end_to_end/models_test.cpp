@@ -167,7 +167,7 @@ TEST_P(Model, HoldsUnderAttacksThatKnowTheRuleOnTheFirstPicturesOfTheTestSet) {
 INSTANTIATE_TEST_SUITE_P(
     Shipped, Model,
     testing::Values(Promise{"rdi-smallcnn-mnist", "mnist", 0.99, 0.93, 0.89, 0.3},
-                    Promise{"rdi-smallcnn-mnist-max-average", "mnist", 0.994, 0.955, 0.89, 0.3},
+                    Promise{"rdi-smallcnn-mnist-max-average", "mnist", 0.994, 0.94, 0.89, 0.3},
                     Promise{"rdi-smallcnn-fashion-mnist", "fashion-mnist", 0.84, 0.68, 0.62, 0.1}),
     [](const auto& parameter) { return nameOf(parameter.param); });
 

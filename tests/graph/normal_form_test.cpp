@@ -5,7 +5,10 @@
 
 #include <gtest/gtest.h>
 
+#include "graph/attributes.hpp"
+#include "graph/error.hpp"
 #include "graph/model_io.hpp"
+#include "graph/normal_form.hpp"
 #include "graph/shapes.hpp"
 #include "graph/simplify.hpp"
 #include "tests/graph/foreign_models.hpp"
@@ -97,6 +100,32 @@ TEST(NormalForm, TakesPicturesWithChannelsFirst) {
   for (const auto& foreign : test::foreignModels()) {
     const auto shape = graph::inputShape(read(foreign.make(11)));
     EXPECT_TRUE(shape[0] == 1 || shape[0] == 3) << foreign.name << ": " << graph::toString(shape);
+  }
+}
+
+size_t countOf(const graph::Shape& shape) {
+  size_t count = 1;
+  for (const int64_t size : shape) count *= static_cast<size_t>(size);
+  return count;
+}
+
+// An initializer that has a node's output's name, with other axes: found by the fuzzers.
+TEST(NormalForm, OfAFileThatNamesTwoThingsAlikeIsRefusedOrMade) {
+  for (const auto& foreign : test::foreignModels()) {
+    const auto model = foreign.make(13);
+    for (const auto& node : model.graph().node())
+      for (const graph::Shape& shape : {graph::Shape{3}, graph::Shape{2, 2}, graph::Shape{1, 2, 3, 4, 5}}) {
+        auto damaged = model;
+        *damaged.mutable_graph()->add_initializer() =
+            graph::floatTensor(node.output(0), shape,
+                               std::vector<float>(shape == graph::Shape{3} ? 3
+                                                  : shape.size() == 2      ? 4
+                                                                           : 120));
+        try {
+          graph::toNormalForm(damaged);
+        } catch (const Error&) {  // all that may happen
+        }
+      }
   }
 }
 
