@@ -19,6 +19,15 @@ Tensor augment(const Tensor& images, const AugmentOptions& options, const RowGen
     const Tensor flipped = generator.integers(torch::empty({count, 1}, whole), 2);
     columns = torch::where(flipped == 1, width - 1 - columns, columns);
   }
+  if (options.crop > 0) {
+    const auto cut = [&](const Tensor& line) {
+      const int64_t spare = line.size(1) - options.crop;
+      const Tensor first = generator.integers(torch::empty({count, 1}, whole), spare + 1);
+      return line.gather(1, first + torch::arange(options.crop, whole));
+    };
+    rows = cut(rows);
+    columns = cut(columns);
+  }
   Tensor padded = images;
   if (shift > 0) {
     padded = torch::constant_pad_nd(images, {shift, shift, shift, shift});

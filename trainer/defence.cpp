@@ -32,8 +32,9 @@ Tensor divergence(const Tensor& logits, const Tensor& others) {
 
 }  // namespace
 
-Defence::Defence(const TrainOptions& options, GraphModule& module, const torch::Device& device)
-    : options_(options), module_(module) {
+Defence::Defence(const TrainOptions& options, GraphModule& module, const torch::Device& device,
+                 GraphModule* teacher)
+    : options_(options), module_(module), teacher_(teacher) {
   const size_t exits = module.exitCount();
   std::vector<double> weights = options.exitWeights;
   if (weights.empty()) weights.assign(exits, 1.0);
@@ -107,6 +108,31 @@ Defence::Scores Defence::attackedScores(const AttackedImages& attacked, const Fo
   return scores;
 }
 
+// N x classes: what the answers should be, as probabilities. The label, smoothed, mixed with what the teacher
+// says.
+Tensor Defence::targetsOf(const Batch& batch, int64_t classes) const {
+  torch::NoGradGuard noGradient;
+  const double spread = options_.labelSmoothing;
+  Tensor targets = torch::one_hot(batch.labels, classes).to(torch::kFloat32);
+  if (spread > 0) targets = targets * (1 - spread) + spread / static_cast<double>(classes);
+  if (teacher_ == nullptr) return targets;
+  const size_t last = teacher_->exitCount() - 1;
+  const Tensor answers = teacher_->forward(batch.images, ForwardMode::evaluation(), onlyExit(last))[last];
+  return targets.lerp(torch::softmax(answers, 1), options_.teacherShare);
+}
+
+// Mean over images, one number an exit. The earlier exits also hear what the main exit says of the same
+// images.
+Tensor Defence::crossEntropy(const Tensor& scores, const Tensor& targets) const {
+  const int64_t exits = scores.size(0), last = exits - 1;
+  Tensor wanted = targets.unsqueeze(0);
+  if (options_.selfDistillation > 0 && exits > 1) {
+    const Tensor heard = targets.lerp(torch::softmax(scores[last].detach(), 1), options_.selfDistillation);
+    wanted = torch::cat({heard.expand({last, -1, -1}), wanted});
+  }
+  return -(wanted * torch::log_softmax(scores, -1)).sum(-1).mean(-1);
+}
+
 Defence::Loss Defence::lossOf(const Batch& batch, const AttackedImages& attacked,
                               const ForwardMode& mode) const {
   Tensor clean, robust;  // exits x N x C
@@ -120,22 +146,17 @@ Defence::Loss Defence::lossOf(const Batch& batch, const AttackedImages& attacked
     if (usesAttacked()) robust = torch::stack(attackedScores(attacked, mode));
   }
   const Tensor& some = clean.defined() ? clean : robust;
-  const Tensor labels = batch.labels.repeat({some.size(0)});
-  const auto crossEntropy = [&](const Tensor& scores) {
-    return torch::cross_entropy_loss(scores.flatten(0, 1), labels, {}, at::Reduction::None, -100,
-                                     options_.labelSmoothing)
-        .view({scores.size(0), -1})
-        .mean(1);
-  };
+  const Tensor targets = targetsOf(batch, some.size(2));
   Tensor losses;  // exits
   if (!robust.defined())
-    losses = crossEntropy(clean);
+    losses = crossEntropy(clean, targets);
   else if (options_.loss == "trades")
-    losses = crossEntropy(clean) + options_.tradesBeta * divergence(clean, robust);
+    losses = crossEntropy(clean, targets) + options_.tradesBeta * divergence(clean, robust);
   else if (!clean.defined())
-    losses = crossEntropy(robust);
+    losses = crossEntropy(robust, targets);
   else
-    losses = options_.cleanWeight * crossEntropy(clean) + (1 - options_.cleanWeight) * crossEntropy(robust);
+    losses = options_.cleanWeight * crossEntropy(clean, targets) +
+             (1 - options_.cleanWeight) * crossEntropy(robust, targets);
 
   std::vector<Tensor> correct;
   for (const Tensor& scores : {clean, robust})

@@ -24,8 +24,10 @@ struct AttackedImages {
 /// Attacks batches, and makes of the scores the loss that a step follows.
 class Defence {
 public:
-  /// Throws rdi::Error naming the option that makes no sense or does not fit the model. Keeps `module`.
-  Defence(const TrainOptions& options, GraphModule& module, const torch::Device& device);
+  /// Throws rdi::Error naming the option that makes no sense or does not fit the model. Keeps `module`, and
+  /// `teacher`, which may be null: then labels alone are learned from.
+  Defence(const TrainOptions& options, GraphModule& module, const torch::Device& device,
+          GraphModule* teacher = nullptr);
 
   /// Whether clean and attacked images are learned from; at least one is.
   bool usesClean() const { return usesClean_; }
@@ -57,9 +59,12 @@ private:
 
   const Part& drawn(int64_t iteration) const;
   Scores attackedScores(const AttackedImages& attacked, const ForwardMode& mode) const;
+  torch::Tensor targetsOf(const Batch& batch, int64_t classes) const;
+  torch::Tensor crossEntropy(const torch::Tensor& scores, const torch::Tensor& targets) const;
 
   TrainOptions options_;
   GraphModule& module_;
+  GraphModule* teacher_;
   std::vector<Part> parts_;
   bool usesClean_ = true;
   torch::Tensor exitWeights_;  // exits

@@ -117,19 +117,26 @@ GraphModule::GraphModule(const onnx::ModelProto& model, const GraphModuleOptions
     return addSlot(name, value);
   };
 
+  std::vector<bool> needed;
+  for (const ExitSet by : neededBy) needed.push_back(by != 0);
+  const NormChains chains = findNormChains(graph, needed, {exits.begin(), exits.end()});
+
   std::map<int, size_t> lastReader;  // slot -> step
   const NodeContext context{constants, opsetOf(model), declaredBatch(model)};
   for (int index = 0; index < graph.node_size(); ++index) {
     const onnx::NodeProto& node = graph.node(index);
     if (neededBy[static_cast<size_t>(index)] == 0 || node.op_type() == "Constant") continue;
-    CompiledNode compiled = compileNode(node, context);
     for (int extra = 1; extra < node.output_size(); ++extra)
       if (!node.output(extra).empty() && readSomewhere.count(node.output(extra)) != 0)
         throw Error(text("operator ", node.op_type(), " of node \"", node.name(), "\": output ", extra, " (",
                          node.output(extra), ") is used, but the trainer only gives the first"));
+    if (chains.inside.count(index) != 0) continue;
+    const auto chain = chains.endingAt.find(index);
+    const bool isChain = chain != chains.endingAt.end();
+    CompiledNode compiled = isChain ? compileNormChain(chain->second, context) : compileNode(node, context);
     Step step;
     step.frozen = isFrozen(index);
-    const bool takesStatistics = node.op_type() == "BatchNormalization" && !step.frozen;
+    const bool takesStatistics = isChain && !step.frozen;
     hasBatchNormalization_ = hasBatchNormalization_ || takesStatistics;
     step.operation = std::move(compiled.operation);
     step.exits = neededBy[static_cast<size_t>(index)];

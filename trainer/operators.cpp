@@ -9,7 +9,7 @@
 
 #include "graph/attributes.hpp"
 #include "graph/error.hpp"
-#include "trainer/shared_batch_norm.hpp"
+#include "trainer/fused_batch_norm.hpp"
 
 namespace rdi::train {
 namespace {
@@ -210,25 +210,6 @@ CompiledNode compileGemm(const Node& node) {
 
 // ---- Normalisation and regularisation ----
 
-CompiledNode compileBatchNormalization(const Node& node) {
-  if (node.intAttribute("spatial", 1) != 1) node.fail("spatial must be 1");
-  const double epsilon = node.floatAttribute("epsilon", 1e-5F);
-  const double momentum =
-      1.0 - node.floatAttribute("momentum", 0.9F);  // torch weighs the batch, ONNX the past
-  CompiledNode compiled;
-  compiled.operands = node.inputs(5, 5);
-  compiled.statistics = {node.proto.input(3), node.proto.input(4)};
-  compiled.operation = [=](const Operands& in, const ForwardMode& mode) {
-    const bool keep = !mode.batchStatistics || mode.updateStatistics;
-    if (mode.batchStatistics && mode.group != nullptr)
-      return sharedBatchNorm(in[0], in[1], in[2], keep ? in[3] : Tensor(), keep ? in[4] : Tensor(), momentum,
-                             epsilon, *mode.group);
-    return torch::batch_norm(in[0], in[1], in[2], keep ? in[3] : Tensor(), keep ? in[4] : Tensor(),
-                             mode.batchStatistics, momentum, epsilon, /*cudnn_enabled=*/true);
-  };
-  return compiled;
-}
-
 CompiledNode compileDropout(const Node& node) {
   CompiledNode compiled;
   node.inputs(1, 3);
@@ -246,16 +227,50 @@ CompiledNode compileDropout(const Node& node) {
 
 // ---- Activations ----
 
-CompiledNode compileClip(const Node& node) {
+struct Limits {
+  float low, high;
+};
+
+Limits clipLimits(const Node& node) {
   constexpr float kInfinity = std::numeric_limits<float>::infinity();
   node.inputs(1, 3);
-  const float low = node.has(1) ? node.constantFloat(1) : node.floatAttribute("min", -kInfinity);
-  const float high = node.has(2) ? node.constantFloat(2) : node.floatAttribute("max", kInfinity);
+  return {node.has(1) ? node.constantFloat(1) : node.floatAttribute("min", -kInfinity),
+          node.has(2) ? node.constantFloat(2) : node.floatAttribute("max", kInfinity)};
+}
+
+CompiledNode compileClip(const Node& node) {
+  const auto [low, high] = clipLimits(node);
   CompiledNode compiled;
   compiled.operands = {node.proto.input(0)};
-  compiled.operation = [=](const Operands& in, const ForwardMode&) { return torch::clamp(in[0], low, high); };
+  compiled.operation = [low = low, high = high](const Operands& in, const ForwardMode&) {
+    return torch::clamp(in[0], low, high);
+  };
   return compiled;
 }
+
+CompiledNode compileChain(const Node& norm, const std::string& shortcut, const onnx::NodeProto* activation) {
+  if (norm.intAttribute("spatial", 1) != 1) norm.fail("spatial must be 1");
+  BatchNormChain chain;
+  chain.epsilon = norm.floatAttribute("epsilon", 1e-5F);
+  chain.momentum = 1.0 - norm.floatAttribute("momentum", 0.9F);  // torch weighs the batch, ONNX the past
+  if (activation != nullptr && activation->op_type() == "Relu") {
+    chain.low = 0;
+  } else if (activation != nullptr) {
+    const Limits limits = clipLimits({*activation, norm.context});
+    chain.low = limits.low;
+    chain.high = limits.high;
+  }
+  CompiledNode compiled;
+  compiled.operands = norm.inputs(5, 5);
+  compiled.statistics = {norm.proto.input(3), norm.proto.input(4)};
+  compiled.operands.push_back(shortcut);
+  compiled.operation = [chain](const Operands& in, const ForwardMode& mode) {
+    return batchNormChain({in[0], in[1], in[2], in[3], in[4], in[5]}, chain, mode);
+  };
+  return compiled;
+}
+
+CompiledNode compileBatchNormalization(const Node& node) { return compileChain(node, "", nullptr); }
 
 CompiledNode compileLeakyRelu(const Node& node) {
   const float alpha = node.floatAttribute("alpha", 0.01F);
@@ -485,6 +500,10 @@ CompiledNode compileNode(const onnx::NodeProto& proto, const NodeContext& contex
     node.fail("the trainer does not know it; it knows " + known);
   }
   return found->second(node);
+}
+
+CompiledNode compileNormChain(const NormChain& chain, const NodeContext& context) {
+  return compileChain({*chain.norm, context}, chain.shortcut, chain.activation);
 }
 
 }  // namespace rdi::train

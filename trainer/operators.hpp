@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "trainer/norm_chains.hpp"
 #include "trainer/row_generator.hpp"
 #include "trainer/worker_group.hpp"
 
@@ -69,5 +70,8 @@ std::vector<std::string> knownOperators();
 /// Throws rdi::Error naming operator and node for an operator, an attribute or a use of it that is not
 /// supported.
 CompiledNode compileNode(const onnx::NodeProto& node, const NodeContext& context);
+
+/// The nodes of a chain as one operation; a BatchNormalization alone is the shortest.
+CompiledNode compileNormChain(const NormChain& chain, const NodeContext& context);
 
 }  // namespace rdi::train

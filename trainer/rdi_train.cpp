@@ -84,7 +84,19 @@ void declare(CLI::App& app, Arguments& a) {
   app.add_option("--shift", o.shift, "Move each image by up to so many pixels, anew each time")
       ->capture_default_str();
   app.add_flag("--flip", o.flip, "Mirror half of the images, anew each time");
+  app.add_option("--crop", o.crop,
+                 "Learn from a random square of so many pixels of each image at first: cheaper by the pixel "
+                 "(0: whole images)");
+  app.add_option("--crop-share", o.cropShare, "How much of the training sees squares, before whole images")
+      ->capture_default_str();
   app.add_option("--label-smoothing", o.labelSmoothing, "Share of the label spread over all classes")
+      ->capture_default_str();
+  app.add_option("--teacher", o.teacher,
+                 "ONNX file of a net whose answers to clean images are learned from, clean and attacked");
+  app.add_option("--teacher-share", o.teacherShare, "Share of the label that the teacher gives")
+      ->capture_default_str();
+  app.add_option("--self-distillation", o.selfDistillation,
+                 "Share of the earlier exits' label that the main exit's answer to the same image gives")
       ->capture_default_str();
   app.add_option("--iterations", o.iterations, "Length of the training in batches");
   app.add_option("--epochs", o.epochs, "Length of the training in passes over the data")

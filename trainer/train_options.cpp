@@ -46,6 +46,9 @@ void visitTraining(Options& o, const Visit& visit) {
   visit("trades_beta", o.tradesBeta);
   visit("exit_weights", o.exitWeights);
   visit("label_smoothing", o.labelSmoothing);
+  visit("teacher", o.teacher);
+  visit("teacher_share", o.teacherShare);
+  visit("self_distillation", o.selfDistillation);
   visit("weight_perturbation", o.weightPerturbation);
   visit("criterion", o.criterion);
   visit("fusion", o.fusion);
@@ -54,6 +57,8 @@ void visitTraining(Options& o, const Visit& visit) {
   visit("thresholds_every", o.thresholdsEvery);
   visit("shift", o.shift);
   visit("flip", o.flip);
+  visit("crop", o.crop);
+  visit("crop_share", o.cropShare);
   visit("iterations", o.iterations);
   visit("epochs", o.epochs);
   visit("batch_size", o.batchSize);
@@ -103,6 +108,9 @@ void checkTrainOptions(const TrainOptions& o) {
   expect(o.cleanWeight >= 0 && o.cleanWeight <= 1, "clean-weight", text(o.cleanWeight), "0 to 1");
   expect(o.labelSmoothing >= 0 && o.labelSmoothing < 1, "label-smoothing", text(o.labelSmoothing),
          "0 to below 1");
+  expect(o.teacherShare >= 0 && o.teacherShare <= 1, "teacher-share", text(o.teacherShare), "0 to 1");
+  expect(o.selfDistillation >= 0 && o.selfDistillation <= 1, "self-distillation", text(o.selfDistillation),
+         "0 to 1");
   expect(o.epsilonWarmupIterations >= 0, "epsilon-warmup-iterations", text(o.epsilonWarmupIterations),
          "0 or more");
   expect(o.loss == "cross-entropy" || o.loss == "trades", "loss", o.loss, "cross-entropy or trades");
@@ -122,6 +130,8 @@ void checkTrainOptions(const TrainOptions& o) {
   expect(o.exitShares.empty() || shares > 0, "exit-shares", "nothing but 0", "a share above 0");
   expect(o.thresholdsEvery >= 1, "thresholds-every", text(o.thresholdsEvery), "1 or more iterations");
   expect(o.shift >= 0 && o.shift <= 64, "shift", text(o.shift), "0 to 64 pixels");
+  expect(o.crop >= 0, "crop", text(o.crop), "a number of pixels, or 0 for whole images");
+  expect(o.cropShare >= 0 && o.cropShare <= 1, "crop-share", text(o.cropShare), "0 to 1");
   expect(o.threads >= 0, "threads", text(o.threads), "0 (all cores) or more");
   expect(o.precision == "float32" || o.precision == "bf16", "precision", o.precision, "float32 or bf16");
   expect(o.logEvery >= 1, "log-every", text(o.logEvery), "1 or more iterations");
@@ -149,7 +159,12 @@ TrainOptions trainOptionsFromJson(const nlohmann::json& json) {
     TrainOptions options;
     const nlohmann::json& attack = json.at("attack");
     nlohmann::json all = json;
-    if (!all.contains("held_out_seed")) all["held_out_seed"] = 0;  // a checkpoint from before there was one
+    // Checkpoints from before there were these.
+    const nlohmann::json before = {{"held_out_seed", 0},   {"crop", 0},
+                                   {"crop_share", 0.0},    {"teacher", ""},
+                                   {"teacher_share", 0.0}, {"self_distillation", 0.0}};
+    for (const auto& [name, value] : before.items())
+      if (!all.contains(name)) all[name] = value;
     visitTraining(options, [&](const char* name, auto& value) { all.at(name).get_to(value); });
     visitAttack(options.attack, [&](const char* name, auto& value) { attack.at(name).get_to(value); });
     options.attack.mode = attackModeFromName(attack.at("mode").get<std::string>());

@@ -34,6 +34,9 @@ struct TrainOptions {
   double tradesBeta = 6;            // beta in sum_k w_k (CE(clean_k) + beta KL(p_k(clean) || p_k(attacked)))
   std::vector<double> exitWeights;  // w_k; empty = all 1
   double labelSmoothing = 0;        // of the cross-entropy
+  std::string teacher;              // an ONNX file whose answers to clean images are learned from
+  double teacherShare = 0.5;        // of the label that the teacher gives
+  double selfDistillation = 0;      // share of the earlier exits' label that the main exit gives
   double weightPerturbation = 0;    // gamma of adversarial weight perturbation; 0 = none
   // The rule that routed and soft-routed attacks follow: thresholds are estimated again and again
   std::string criterion = "entropy", fusion = "last";
@@ -41,8 +44,10 @@ struct TrainOptions {
   std::vector<double> exitShares;  // of the images that leave at each exit; empty = equal
   int64_t thresholdsEvery = 100;   // iterations
   // Images
-  int64_t shift = 0;  // each image anew: moved by up to so many pixels, and
-  bool flip = false;  // mirrored or not
+  int64_t shift = 0;       // each image anew: moved by up to so many pixels, and
+  bool flip = false;       // mirrored or not
+  int64_t crop = 0;        // a square of so many pixels alone is learned from, 0: all,
+  double cropShare = 0.7;  // for this share of the training
   // Length and optimiser
   int64_t iterations = 0;  // 0: epochs are given
   double epochs = 0;

@@ -29,6 +29,7 @@ void stateTraining(onnx::ModelProto& model, const TrainOptions& options, const D
   nlohmann::json recipe = toJson(options);
   recipe["data"] = source.name;
   recipe["init"] = std::filesystem::path(options.init).filename().string();
+  recipe["teacher"] = std::filesystem::path(options.teacher).filename().string();
   recipe.update(results);
   metadata.recipe = recipe;
   graph::writeMetadata(model, metadata);

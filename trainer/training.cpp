@@ -100,9 +100,14 @@ public:
             "rdi-attach adds");
     });
     module_->to(device_);
+    if (!options_.teacher.empty()) loadTeacher(images);
+    if (options_.crop > 0) {
+      checkCrop(*module_, "the model", images);
+      if (teacher_) checkCrop(*teacher_, "the teacher", images);
+    }
     if (group_ != nullptr) module_->shareBatches(*group_, part_);
     const size_t exits = module_->exitCount();
-    defence_ = std::make_unique<Defence>(options_, *module_, device_);
+    defence_ = std::make_unique<Defence>(options_, *module_, device_, teacher_.get());
     const std::vector<double>& weights = options_.exitWeights;
     guessing_ =
         std::log(static_cast<double>(source_.classNames.size())) *
@@ -309,6 +314,40 @@ private:
     rule_.thresholds.assign(thresholds.begin(), thresholds.end());
   }
 
+  void loadTeacher(const ImageSet& images) {
+    const onnx::ModelProto model = graph::loadModel(options_.teacher);
+    refuseEarlyExit(model, options_.teacher);
+    namingTheModel("--teacher: " + options_.teacher, [&] {
+      checkModelFitsData(model, images, source_);
+      // What the teacher has learned by heart, it tells.
+      const auto recorded = heldOutOf(graph::readMetadata(model).recipe, source_.name);
+      if (recorded) checkStillHeldOut({options_.heldOut, options_.heldOutSeed}, *recorded, options_.teacher);
+      GraphModuleOptions moduleOptions;
+      moduleOptions.channelsLast = options_.channelsLast;
+      moduleOptions.logProbabilities = givesProbabilities(model);
+      teacher_ = std::make_unique<GraphModule>(model, moduleOptions);
+    });
+    teacher_->to(device_);
+  }
+
+  void checkCrop(GraphModule& net, const char* what, const ImageSet& images) const {
+    const int64_t crop = options_.crop, smallest = std::min(images.height, images.width);
+    if (crop > smallest)
+      throw Error(text("--crop: found ", crop, ", expected at most ", smallest,
+                       ", the height or width of the images"));
+    torch::NoGradGuard noGradient;
+    try {
+      net.forward(torch::zeros({1, images.channels, crop, crop}).to(device_), ForwardMode::evaluation());
+    } catch (const c10::Error&) {
+      throw Error(text("--crop: ", what, " does not take images of ", crop, " x ", crop,
+                       ": a layer of it is made for one size; leave --crop out"));
+    }
+  }
+
+  bool isCropped() const {
+    return static_cast<double>(iteration_) < options_.cropShare * static_cast<double>(iterations_);
+  }
+
   std::vector<Tensor> gradientsOf(const Tensor& loss) const {
     return torch::autograd::grad({loss}, module_->trainable(), {}, /*retain_graph=*/false,
                                  /*create_graph=*/false, /*allow_unused=*/true);
@@ -317,6 +356,7 @@ private:
   void iterate(const TrainHooks& hooks) {
     if (defence_->followsRule() && iteration_ % options_.thresholdsEvery == 0) estimateThresholds();
     Batch batch = images_->pick(order_->next());
+    augmentation_.crop = isCropped() ? static_cast<int>(options_.crop) : 0;
     if (augmentation_.any())
       batch.images = augment(batch.images, augmentation_, RowGenerator(imageGenerator_, part_));
     const AutocastGuard autocast(device_.type(), options_.precision == "bf16");
@@ -516,6 +556,7 @@ private:
   uint32_t dataChecksum_ = 0;
   std::unique_ptr<DeviceImages> images_, heldOut_;
   std::shared_ptr<GraphModule> module_;
+  std::unique_ptr<GraphModule> teacher_;
   std::unique_ptr<Defence> defence_;
   graph::ExitRule rule_;  // that routed attacks follow
   std::vector<double> exitShares_;

@@ -69,6 +69,8 @@ constexpr ExitSpec kLeanExits[] = {{8, Head::lean}, {12, Head::lean}, {15, Head:
 
 std::vector<ExitSpec> specsOf(MobileNetExits exits) {
   switch (exits) {
+    case MobileNetExits::none:
+      return {};
     case MobileNetExits::six:
       return {std::begin(kSixExits), std::end(kSixExits)};
     case MobileNetExits::two:

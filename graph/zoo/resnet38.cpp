@@ -11,7 +11,6 @@
 namespace rdi::zoo {
 namespace {
 
-constexpr int kBlocksPerGroup = 6;
 constexpr int kFirstExitBlock = 1, kSecondExitBlock = 4;  // 0-based, in every group
 
 /// Where lean exits hang: half, two thirds and five sixths of the way, where features are worth classifying.
@@ -74,20 +73,22 @@ void sideExit(NetworkBuilder& net, int group, int number, const std::string& src
 
 }  // namespace
 
-onnx::ModelProto resNet38(const std::string& name, ResNetExits exits, uint64_t seed, int64_t classes) {
+onnx::ModelProto resNet(const std::string& name, int blocksPerGroup, ResNetExits exits, uint64_t seed,
+                        int64_t classes) {
   NetworkBuilder net(name, {3, 32, 32}, seed, classes);
   std::string x = net.batchNorm("bn1", net.conv("conv1", net.input(), convolution(16, 3)));
   x = net.relu("relu", x);
   int exitNumber = 0;
   for (int group = 0; group < 3; ++group) {
-    for (int block = 0; block < kBlocksPerGroup; ++block) {
+    for (int block = 0; block < blocksPerGroup; ++block) {
       const int64_t stride = group > 0 && block == 0 ? 2 : 1;
       const std::string layer = "group" + std::to_string(group) + "_layer" + std::to_string(block);
       x = basicBlock(net, layer, x, int64_t{16} << group, stride);
       const auto isHere = [&](const LeanExit& exit) { return exit.group == group && exit.block == block; };
       if (exits == ResNetExits::six) {
         if (block == kFirstExitBlock || block == kSecondExitBlock) sideExit(net, group, ++exitNumber, x);
-      } else if (std::any_of(std::begin(kLeanExits), std::end(kLeanExits), isHere)) {
+      } else if (exits == ResNetExits::lean &&
+                 std::any_of(std::begin(kLeanExits), std::end(kLeanExits), isHere)) {
         const std::string number = std::to_string(++exitNumber);
         addLeanBranch(net, "branch_layer" + number, "exit" + number, x, 32 >> group, kLeanWidth,
                       net.classes());

@@ -13,30 +13,36 @@
 namespace rdi::zoo {
 namespace {
 
+using Build = std::function<onnx::ModelProto(const std::string& name, uint64_t seed, int64_t classes)>;
+
 struct Entry {
   std::string name;
-  std::function<onnx::ModelProto(const std::string& name, uint64_t seed, int64_t classes)> build;
+  Build build;
 };
+
+Build resNetOf(int blocksPerGroup, ResNetExits exits) {
+  return [=](const std::string& name, uint64_t seed, int64_t classes) {
+    return resNet(name, blocksPerGroup, exits, seed, classes);
+  };
+}
+
+Build mobileNetOf(MobileNetExits exits) {
+  return [=](const std::string& name, uint64_t seed, int64_t classes) {
+    return mobileNetV2(name, exits, seed, classes);
+  };
+}
 
 const std::vector<Entry>& entries() {
   static const std::vector<Entry> all{
       {"rdi-smallcnn", smallCnn},
-      {"rdi-resnet38", [](const std::string& name, uint64_t seed,
-                          int64_t classes) { return resNet38(name, ResNetExits::six, seed, classes); }},
-      {"rdi-resnet38-lean", [](const std::string& name, uint64_t seed,
-                               int64_t classes) { return resNet38(name, ResNetExits::lean, seed, classes); }},
-      {"rdi-mobilenetv2",
-       [](const std::string& name, uint64_t seed, int64_t classes) {
-         return mobileNetV2(name, MobileNetExits::six, seed, classes);
-       }},
-      {"rdi-mobilenetv2-k2",
-       [](const std::string& name, uint64_t seed, int64_t classes) {
-         return mobileNetV2(name, MobileNetExits::two, seed, classes);
-       }},
-      {"rdi-mobilenetv2-lean",
-       [](const std::string& name, uint64_t seed, int64_t classes) {
-         return mobileNetV2(name, MobileNetExits::lean, seed, classes);
-       }},
+      {"rdi-resnet38", resNetOf(6, ResNetExits::six)},
+      {"rdi-resnet38-lean", resNetOf(6, ResNetExits::lean)},
+      {"rdi-mobilenetv2", mobileNetOf(MobileNetExits::six)},
+      {"rdi-mobilenetv2-k2", mobileNetOf(MobileNetExits::two)},
+      {"rdi-mobilenetv2-lean", mobileNetOf(MobileNetExits::lean)},
+      {"resnet38", resNetOf(6, ResNetExits::none)},
+      {"resnet32", resNetOf(5, ResNetExits::none)},
+      {"mobilenetv2", mobileNetOf(MobileNetExits::none)},
       {"resnet20", resNet20},
   };
   return all;

@@ -252,6 +252,31 @@ TEST_P(ZooTable, OpenCvReadsItAsPlainOnnxAndGivesTheSameNumbers) {
   }
 }
 
+TEST(Zoo, NetsWithoutSideExitsAreTheBackbonesOfThoseWithThem) {
+  for (const auto& [plain, lean] :
+       {std::pair{"resnet38", "rdi-resnet38-lean"}, {"mobilenetv2", "rdi-mobilenetv2-lean"}}) {
+    SCOPED_TRACE(plain);
+    const auto model = zoo::build(plain), whole = zoo::build(lean);
+    const auto costs = graph::exitCosts(model);
+    ASSERT_EQ(costs.size(), 1U);
+    const graph::Macs backbone = graph::exitCosts(whole).back().own;
+    EXPECT_EQ(costs[0].paid.conv, backbone.conv);
+    EXPECT_EQ(costs[0].paid.linear, backbone.linear);
+    EXPECT_EQ(graph::parameterCount(model, "main"), graph::parameterCount(whole, "main"));
+    for (const auto& weight : model.graph().initializer())
+      EXPECT_NE(graph::findInitializer(whole.graph(), weight.name()), nullptr) << weight.name();
+    EXPECT_EQ(graph::readMetadata(model).architecture, plain);
+  }
+}
+
+// A first convolution of 442,368; 13 blocks of 4,718,592 and two that halve, of 3,670,016; 640 at the end.
+TEST(Zoo, ResNet32Costs83PercentOfResNet38) {
+  const auto costs = graph::exitCosts(zoo::build("resnet32"));
+  ASSERT_EQ(costs.size(), 1U);
+  EXPECT_EQ(costs[0].paid.conv, 442368 + 13 * 4718592 + 2 * 3670016);
+  EXPECT_EQ(costs[0].paid.linear, 640);
+}
+
 INSTANTIATE_TEST_SUITE_P(Zoo, ZooTable, testing::ValuesIn(published()), [](const auto& test) {
   std::string name = test.param.architecture;
   for (auto& c : name)

@@ -55,5 +55,30 @@ TEST(Augment, SameSeedSameImagesAnotherSeedOthers) {
   EXPECT_FALSE(torch::equal(varied, augment(images, options, one))) << "anew each time";
 }
 
+TEST(Augment, ACropIsEverySquareOfTheImageAndNothingElse) {
+  const Tensor images = numbered(2000);
+  auto random = generator();
+  AugmentOptions options;
+  options.crop = 3;
+  const Tensor varied = augment(images, options, random);
+  ASSERT_EQ(varied.sizes(), (std::vector<int64_t>{2000, 2, 3, 3}));
+  Tensor accounted = torch::zeros({images.size(0)}, torch::kInt64);
+  for (int64_t down = 0; down <= 1; ++down)
+    for (int64_t right = 0; right <= 2; ++right) {
+      const Tensor same = (varied == images[0].narrow(1, down, 3).narrow(2, right, 3)).flatten(1).all(1);
+      EXPECT_GT(same.sum().item<int64_t>(), 100) << down << " " << right;
+      accounted += same;
+    }
+  EXPECT_TRUE((accounted == 1).all().item<bool>());
+}
+
+TEST(Augment, ACropAsLargeAsTheImageLeavesItWhole) {
+  const Tensor images = torch::rand({3, 1, 4, 4});
+  auto random = generator();
+  AugmentOptions options;
+  options.crop = 4;
+  EXPECT_TRUE(torch::equal(augment(images, options, random), images));
+}
+
 }  // namespace
 }  // namespace rdi::train

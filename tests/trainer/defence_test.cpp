@@ -93,6 +93,57 @@ INSTANTIATE_TEST_SUITE_P(, DefenceOf, testing::Bool(), [](const auto& parameter)
   return parameter.param ? "NetWithBatchNormalization" : "PlainNet";
 });
 
+// The mean over images of the cross-entropy of answers with wanted probabilities.
+Tensor against(const Tensor& wanted, const Tensor& scores) {
+  return -(wanted * torch::log_softmax(scores, 1)).sum(1).mean();
+}
+
+TEST(Defence, ATeachersAnswersToCleanImagesAreAShareOfEveryLabel) {
+  GraphModule module(test::tinyNet(true)), teacher(test::tinyNet(true, 9));
+  const Batch batch = batchOf(20);
+  TrainOptions options = optionsFor("main");
+  options.cleanWeight = 0.3;
+  options.labelSmoothing = 0.1;
+  options.teacherShare = 0.6;
+  const Defence defence(options, module, torch::kCPU, &teacher);
+  auto random = generator();
+  const AttackedImages attacked = defence.attacked(batch, options.attack, graph::mainExitOnly(2), 0, random);
+  const Defence::Loss loss = defence.lossOf(batch, attacked, ForwardMode::evaluation());
+  const auto clean = module.forward(batch.images, {}), robust = module.forward(attacked.images[0], {});
+  const Tensor label = torch::one_hot(batch.labels, 10).to(torch::kFloat32) * 0.9 + 0.01;
+  const Tensor wanted = 0.4 * label + 0.6 * torch::softmax(teacher.forward(batch.images, {})[1], 1);
+  Tensor expected = torch::zeros({});
+  for (size_t k = 0; k < 2; ++k)
+    expected = expected + 0.3 * against(wanted, clean[k]) + 0.7 * against(wanted, robust[k]);
+  EXPECT_NEAR(loss.value.item<float>(), expected.item<float>(), 1e-5);
+  // The teacher itself does not learn.
+  loss.value.backward();
+  for (const Tensor& weight : teacher.trainable()) EXPECT_FALSE(weight.grad().defined());
+}
+
+TEST(Defence, EarlierExitsHearTheMainExitWhichDoesNotHearItself) {
+  GraphModule module(test::tinyNet(true));
+  const Batch batch = batchOf(20);
+  TrainOptions options = optionsFor("main");
+  options.cleanWeight = 0;
+  options.selfDistillation = 0.7;
+  const Defence defence(options, module, torch::kCPU);
+  auto random = generator();
+  const AttackedImages attacked = defence.attacked(batch, options.attack, graph::mainExitOnly(2), 0, random);
+  const Defence::Loss loss = defence.lossOf(batch, attacked, ForwardMode::evaluation());
+  const auto robust = module.forward(attacked.images[0], {});
+  const Tensor label = torch::one_hot(batch.labels, 10).to(torch::kFloat32);
+  const Tensor heard = 0.3 * label + 0.7 * torch::softmax(robust[1].detach(), 1);
+  const Tensor expected = against(heard, robust[0]) + against(label, robust[1]);
+  EXPECT_NEAR(loss.value.item<float>(), expected.item<float>(), 1e-5);
+  // What it hears is no way for a gradient.
+  const auto weights = module.trainable();
+  const auto found = torch::autograd::grad({loss.value}, weights);
+  const auto wanted = torch::autograd::grad({expected}, weights);
+  for (size_t i = 0; i < weights.size(); ++i)
+    EXPECT_TRUE(torch::allclose(found[i], wanted[i], 1e-4, 1e-6)) << i;
+}
+
 TEST(Defence, TradesAttacksTheDivergenceAndKnowsNoLabel) {
   GraphModule module(test::tinyNet(false));
   Batch batch = batchOf(20);

@@ -14,6 +14,8 @@
 #include "graph/error.hpp"
 #include "graph/metadata.hpp"
 #include "graph/model_io.hpp"
+#include "graph/zoo/network_builder.hpp"
+#include "graph/zoo/zoo.hpp"
 #include "tests/trainer/tiny.hpp"
 #include "trainer/checkpoint.hpp"
 #include "trainer/collapse_guard.hpp"
@@ -193,8 +195,80 @@ TEST(Training, EachOfTheseOptionsMakesADifference) {
   EXPECT_NE(plain, weightsWith([](TrainOptions& o) { o.shift = 1; }));
   EXPECT_NE(plain, weightsWith([](TrainOptions& o) { o.flip = true; }));
   EXPECT_NE(plain, weightsWith([](TrainOptions& o) { o.fusion = "mean"; }));
+  EXPECT_NE(plain, weightsWith([](TrainOptions& o) { o.selfDistillation = 0.5; }));
+  graph::saveModel(test::tinyNet(true, 7), folder.path("teacher.onnx"));
+  const auto teach = [&](double share) {
+    return [&, share](TrainOptions& o) {
+      o.teacher = folder.path("teacher.onnx");
+      o.teacherShare = share;
+    };
+  };
+  EXPECT_NE(plain, weightsWith(teach(0.5)));
+  EXPECT_EQ(plain, weightsWith(teach(0)));
   EXPECT_NE(plain, weightsWith([](TrainOptions& o) { o.criterion = "margin"; }));
   EXPECT_NE(plain, weightsWith([](TrainOptions& o) { o.exitShares = {9, 1}; }));
+}
+
+// A net that takes images of any size.
+std::string writePooledNet(const TemporaryFolder& folder) {
+  zoo::NetworkBuilder net("pooled", {1, 8, 8}, 1);
+  zoo::ConvOptions conv;
+  conv.outChannels = 8;
+  conv.pad = 1;
+  const std::string features = net.relu("relu", net.batchNorm("bn", net.conv("conv", net.input(), conv)));
+  net.addExit("main", net.linear("fc", net.flatten("flatten", net.globalAveragePool("pool", features)), 10));
+  const std::string path = folder.path("pooled.onnx");
+  graph::saveModel(net.finish(), path);
+  return path;
+}
+
+TEST(Training, CroppedImagesAreLearnedFromForTheirShareOfTheTrainingAndAnyRestGivesTheSameBits) {
+  TemporaryFolder folder;
+  TrainOptions options = tinyTraining(folder, true);
+  options.init = writePooledNet(folder);
+  int runs = 0;
+  const auto weightsWith = [&](int64_t crop, double share) {
+    options.crop = crop;
+    options.cropShare = share;
+    const std::string run = folder.path(text("run", ++runs));
+    startTraining(options, run, {});
+    return trainedWeights(run);
+  };
+  const std::string whole = weightsWith(0, 0.5), half = weightsWith(5, 0.5);
+  EXPECT_NE(whole, half);
+  EXPECT_NE(half, weightsWith(5, 0.9));
+  EXPECT_EQ(whole, weightsWith(5, 0));
+  options.cropShare = 0.5;
+  ASSERT_EQ(startTraining(options, folder.path("parts"), stopAfter(3)), TrainOutcome::stopped);
+  ASSERT_EQ(resumeTraining(folder.path("parts"), {}, {}), TrainOutcome::finished);
+  EXPECT_EQ(half, trainedWeights(folder.path("parts")));
+}
+
+TEST(Training, ACropThatDoesNotFitIsRefusedBeforeAnythingIsWritten) {
+  TemporaryFolder folder;
+  TrainOptions options = tinyTraining(folder, true);
+  options.crop = 6;  // a linear layer reads all pixels
+  expectRefused(options, folder.path("run"), "--crop: the model does not take images of 6 x 6");
+  options.init = writePooledNet(folder);
+  options.crop = 9;
+  expectRefused(options, folder.path("run"), "--crop: found 9, expected at most 8");
+}
+
+TEST(Training, ATeacherThatDoesNotFitIsRefused) {
+  TemporaryFolder folder;
+  TrainOptions options = tinyTraining(folder, true);
+  options.teacher = folder.path("nowhere.onnx");
+  expectRefused(options, folder.path("run"), "nowhere.onnx");
+  graph::saveModel(zoo::build("rdi-smallcnn"), options.teacher);
+  expectRefused(options, folder.path("run"), "--teacher: ");
+  // One that has learned what is held out here.
+  onnx::ModelProto model = test::tinyNet(true);
+  graph::Metadata metadata = graph::readMetadata(model);
+  metadata.recipe = {
+      {"data", "mnist"}, {"held_out", options.heldOut - 1}, {"held_out_seed", options.heldOutSeed}};
+  graph::writeMetadata(model, metadata);
+  graph::saveModel(model, options.teacher);
+  expectRefused(options, folder.path("run"), "was trained on the other images");
 }
 
 TEST(Training, ACollapseIsNoticedAndTrainingGoesOnFromTheLastGoodStateWithLongerAttacks) {
