@@ -6,6 +6,7 @@
 #include "trainer/compare_command.hpp"
 #include "trainer/deployed_command.hpp"
 #include "trainer/evaluate_command.hpp"
+#include "trainer/frontier_command.hpp"
 #include "trainer/report_command.hpp"
 
 int main(int argc, char** argv) {
@@ -19,6 +20,12 @@ int main(int argc, char** argv) {
       "calibrate", "Chooses the exit rule on held-out training images and writes it into the model");
   calibration.command = evaluation.command;
   declareCalibrate(*choose, calibration);
+  FrontierArguments sweep;
+  CLI::App* swept = app.add_subcommand(
+      "frontier",
+      "Cost against union and clean accuracy of several models, rules and thresholds, each attacked anew");
+  sweep.command = evaluation.command;
+  declareFrontier(*swept, sweep);
   CompareArguments comparison;
   CLI::App* together = app.add_subcommand("compare", "Several models' results in one table and on one page");
   declareCompare(*together, comparison);
@@ -35,6 +42,8 @@ int main(int argc, char** argv) {
   app.callback([&] {
     if (choose->parsed())
       checkCalibrate(calibration);
+    else if (swept->parsed())
+      checkFrontier(sweep);
     else if (deployed->parsed())
       checkDeployed(deployment);
     else if (engine == "opencv")
@@ -44,6 +53,7 @@ int main(int argc, char** argv) {
   });
   return runProgram(app, "rdi-evaluate", argc, argv, [&] {
     if (choose->parsed()) return calibrate(calibration);
+    if (swept->parsed()) return frontier(sweep);
     if (together->parsed()) return compare(comparison);
     if (again->parsed()) return report(results);
     if (deployed->parsed() || engine == "opencv") return compareDeployed(deployment);
