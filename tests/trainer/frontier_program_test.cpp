@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: the rdi authors
 //
-// rdi-evaluate frontier as a user runs it.
+// rdi-evaluate frontier and rdi-evaluate surface as a user runs them.
 
 #include <algorithm>
 #include <cmath>
@@ -53,6 +53,11 @@ protected:
     return evaluate(
         {RDI_EVALUATE, "frontier", "--data", data_, "--threads", "1", "--limit", "30"}, more,
         {{"--steps", "2"}, {"--epsilon", kEpsilon}, {"--search-images", "50"}, {"--search-steps", "2"}});
+  }
+
+  Result surface(const Arguments& more) {
+    return evaluate({RDI_EVALUATE, "surface", model_, "--data", data_, "--threads", "1", "--limit", "8"},
+                    more, {{"--grid", "3"}, {"--epsilon", kEpsilon}});
   }
 
   static std::vector<std::string> namesOf(const json& points) {
@@ -141,6 +146,36 @@ TEST_F(FrontierPrograms, FrontierSaysWhatIsMissingBeforeItWorks) {
   refuse({model_, "-o", out_, "--search-images", "0"}, 1, "--search-images: found 0");
   refuse({model_, "-o", out_, "--search-steps", "0"}, 1, "--search-steps: found 0");
   refuse({model_, "-o", out_, "--reference", folder_.path("no.onnx")}, 1, "no.onnx");
+}
+
+TEST_F(FrontierPrograms, ASurfaceIsWrittenAsNumbersAndAsAPicture) {
+  const std::string svg = folder_.path("surface.svg"), file = folder_.path("surface.json");
+  const Result result = surface({"-o", svg, "--json", file, "--singles", "1", "--operating-point", "fast"});
+  ASSERT_EQ(result.exitCode, 0) << result.err;
+  const json found = json::parse(graph::readFile(file));
+  EXPECT_EQ(found["format"], "rdi-surface");
+  EXPECT_EQ(found["image_count"], 8);
+  EXPECT_EQ(found["rule"]["thresholds"], json{"inf"});
+  ASSERT_EQ(found["surfaces"].size(), 2U);
+  EXPECT_EQ(found["surfaces"][0]["mean"].size(), 9U);
+  EXPECT_EQ(found["surfaces"][0]["singles"].size(), 1U);
+  const std::string picture = graph::readFile(svg);
+  EXPECT_NE(picture.find("routed, mean of 8"), std::string::npos);
+  EXPECT_NE(result.out.find("soft-routed"), std::string::npos) << result.out;
+}
+
+TEST_F(FrontierPrograms, SurfaceSaysWhatIsWrongBeforeItWorks) {
+  const auto refuse = [&](const Arguments& more, int exitCode, const std::string& part) {
+    const Result result = surface(more);
+    EXPECT_EQ(result.exitCode, exitCode) << result.err;
+    EXPECT_NE(result.err.find(part), std::string::npos) << result.err << "\nlacks: " << part;
+  };
+  const std::string svg = folder_.path("surface.svg");
+  refuse({}, 2, "give --output FILE.svg, --json FILE, or both");
+  refuse({"-o", svg, "--attack", "pgd"}, 2, "--attack");
+  refuse({"-o", svg, "--grid", "4"}, 1, "--grid: found 4, expected an odd number");
+  refuse({"-o", svg, "--operating-point", "fats"}, 1, "no operating point 'fats'; did you mean fast?");
+  refuse({"-o", folder_.path("no/surface.svg")}, 1, "no/surface.svg: cannot be written");
 }
 
 }  // namespace
