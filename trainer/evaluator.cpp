@@ -221,6 +221,7 @@ std::optional<Found> Evaluator::Parts::known(const Row& row, const BatchState& s
   if (needsPictures && !row.images->has(state.first)) return {};
   Found found;
   found.scores = row.scores->read(state.first);
+  if (found.scores.flags.size() != state.labels.size()) return {};  // of a batch that another limit cut short
   if (state.first == 0) found.images = row.images->read(0);
   return found;
 }

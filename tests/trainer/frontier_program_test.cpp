@@ -116,6 +116,16 @@ TEST_F(FrontierPrograms, AttacksEveryPointAnewAndGoesOnWhereItStopped) {
   EXPECT_EQ(written(), before) << "nothing was left to compute";
   EXPECT_EQ(graph::readFile(out_ + "/frontier.json"), bytes);
   EXPECT_NE(graph::readFile(out_ + "/frontier.svg").find("<svg "), std::string::npos);
+
+  // Fewer search images find other thresholds; points that are the same are still there.
+  Arguments fewer = asked;
+  fewer.insert(fewer.end(), {"--search-images", "20"});
+  ASSERT_EQ(frontier(fewer).exitCode, 0);
+  for (const json& point : json::parse(graph::readFile(out_ + "/frontier.json"))["models"][0]["points"])
+    for (const json& other : found["models"][0]["points"])
+      if (point["rule"] == other["rule"]) {
+        EXPECT_EQ(point["union_accuracy"], other["union_accuracy"]);
+      }
 }
 
 TEST_F(FrontierPrograms, WithoutPointsOnlyTheNamedRulesAreRunAndCostsReferToTheReference) {
