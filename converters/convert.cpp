@@ -42,9 +42,17 @@ std::vector<float> recordedThresholds(const ExitRule& recorded, const std::vecto
   return thresholds;
 }
 
+// Not the rule that the file answers by anyway.
+bool wantsPoint(const ConvertOptions& options) {
+  return options.operatingPoint && *options.operatingPoint != graph::kDefaultPoint;
+}
+
 ExitRule resolveRule(const onnx::ModelProto& model, const std::vector<std::string>& exits,
                      const ConvertOptions& options) {
-  const auto recorded = graph::readMetadata(model).rule;
+  const graph::Metadata metadata = graph::readMetadata(model);
+  std::optional<ExitRule> recorded = metadata.rule;
+  if (wantsPoint(options))
+    recorded = graph::pointNamed(metadata.operatingPoints, *options.operatingPoint).rule;
   ExitRule rule = recorded.value_or(ExitRule{});
   if (options.thresholds) {
     rule.thresholds = *options.thresholds;
@@ -67,11 +75,6 @@ ExitRule resolveRule(const onnx::ModelProto& model, const std::vector<std::strin
   return rule;
 }
 
-bool sameRule(const ExitRule& a, const ExitRule& b) {
-  return a.criterion == b.criterion && a.fusion == b.fusion && a.patience == b.patience &&
-         a.thresholds == b.thresholds;
-}
-
 void checkIsMultiExit(const onnx::ModelProto& model) {
   if (graph::isEarlyExit(model))
     throw Error("is an early-exit file already; expected a multi-exit ONNX model as rdi-train writes it");
@@ -91,12 +94,18 @@ std::vector<std::string> resolveExits(const onnx::ModelProto& model, const Conve
   return exits;
 }
 
-/// Results stay only with the exits and the rule that they were measured with.
+/// Results stay only with the exits and the rule that they were measured with; a point brings its own
+/// calibration.
 void dropForeignResults(const onnx::ModelProto& model, const std::vector<std::string>& exits,
-                        const ExitRule& rule, onnx::ModelProto& result) {
-  const auto recorded = graph::readMetadata(model).rule;
-  if (!recorded || !sameRule(*recorded, rule) || exits != graph::exitNames(model))
-    graph::eraseResults(result);
+                        const ExitRule& rule, const ConvertOptions& options, onnx::ModelProto& result) {
+  const graph::Metadata metadata = graph::readMetadata(model);
+  const bool sameExits = exits == graph::exitNames(model);
+  if (metadata.rule && sameExits && graph::sameRule(*metadata.rule, rule)) return;
+  graph::eraseResults(result);
+  if (!sameExits || !wantsPoint(options)) return;
+  graph::Metadata added;
+  added.calibration = graph::pointNamed(metadata.operatingPoints, *options.operatingPoint).calibration;
+  graph::writeMetadata(result, added);
 }
 
 [[noreturn]] void throwNoPart(const std::string& part, const std::vector<std::string>& parts) {
@@ -172,7 +181,7 @@ onnx::ModelProto toEarlyExit(const onnx::ModelProto& model, const std::string& n
     build.precision = options.precision;
     build.ranges = rangesFor(model, options);
     onnx::ModelProto result = graph::buildEarlyExit(model, build);
-    dropForeignResults(model, build.exits, *build.rule, result);
+    dropForeignResults(model, build.exits, *build.rule, options, result);
     return result;
   });
 }
@@ -183,7 +192,7 @@ onnx::ModelProto toNestedIf(const onnx::ModelProto& model, const std::string& na
     const auto exits = resolveExits(model, options);
     const ExitRule rule = resolveRule(model, exits, options);
     onnx::ModelProto result = graph::buildNestedIf(model, exits, rule);
-    dropForeignResults(model, exits, rule, result);
+    dropForeignResults(model, exits, rule, options, result);
     return result;
   });
 }

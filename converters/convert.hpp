@@ -22,6 +22,7 @@ struct ConvertOptions {
   std::optional<graph::Criterion> criterion;     // absent = the metadata's, else entropy
   std::optional<graph::Fusion> fusion;           // absent = the metadata's, else last
   std::optional<int> patience;                   // absent = the metadata's, else 1
+  std::optional<std::string> operatingPoint;     // takes the place of the metadata's rule
   std::string engine = "auto";
   graph::Precision precision = graph::Precision::float32;
   std::optional<Pictures> calibration;  // int8: pictures that tell how large values between the layers are
@@ -31,8 +32,8 @@ struct ConvertOptions {
 /// Multi-exit model -> early-exit model (see graph/early_exit.hpp). Measured results stay in the metadata
 /// only when exits and rule are those they were measured with. Throws rdi::Error starting with `name` (the
 /// file) for an early-exit or single-exit model, exits that do not exist or repeat, and thresholds that are
-/// absent, NaN, too many, too few or meant for another criterion, and for int8 without pictures or with
-/// pictures of another size.
+/// absent, NaN, too many, too few or meant for another criterion, an operating point that is not there, and
+/// for int8 without pictures or with pictures of another size.
 onnx::ModelProto toEarlyExit(const onnx::ModelProto& model, const std::string& name,
                              const ConvertOptions& options);
 

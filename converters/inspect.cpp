@@ -235,6 +235,16 @@ int64_t recordedClasses(const onnx::ModelProto& model) {
   return found->second.back();
 }
 
+json describeRule(const graph::ExitRule& rule) {
+  json thresholds = json::array();
+  for (const float threshold : rule.thresholds) thresholds.push_back(number(threshold));
+  return {{"criterion", graph::nameOf(rule.criterion)},
+          {"fusion", graph::nameOf(rule.fusion)},
+          {"patience", rule.patience},
+          {"scores", graph::nameOf(rule.scores)},
+          {"thresholds", thresholds}};
+}
+
 json describe(const onnx::ModelProto& model) {
   const auto metadata = graph::readMetadata(model);
   const auto input = graph::inputShape(model);
@@ -270,14 +280,13 @@ json describe(const onnx::ModelProto& model) {
       result["parameters"] = sum(result["exits"], "parameters");
       result["classes"] = graph::classCount(model);
   }
-  if (metadata.rule) {
-    json thresholds = json::array();
-    for (const float threshold : metadata.rule->thresholds) thresholds.push_back(number(threshold));
-    result["rule"] = {{"criterion", graph::nameOf(metadata.rule->criterion)},
-                      {"fusion", graph::nameOf(metadata.rule->fusion)},
-                      {"patience", metadata.rule->patience},
-                      {"scores", graph::nameOf(metadata.rule->scores)},
-                      {"thresholds", thresholds}};
+  if (metadata.rule) result["rule"] = describeRule(*metadata.rule);
+  for (const auto& point : metadata.operatingPoints) {
+    json described = describeRule(point.rule);
+    described["name"] = point.name;
+    described["is_default"] = metadata.rule && graph::sameRule(point.rule, *metadata.rule);
+    described["calibration"] = point.calibration;
+    result["operating_points"].push_back(described);
   }
   if (metadata.preprocessing) {
     const auto& pixels = *metadata.preprocessing;

@@ -16,7 +16,7 @@ namespace {
 using nlohmann::json;
 
 constexpr size_t kLabelWidth = 15;
-constexpr size_t kMaxClassNames = 12;
+constexpr size_t kMaxClassNames = 12, kMaxThresholds = 16;
 
 std::string fixed(double value, int digits) {
   char buffer[64];
@@ -107,6 +107,30 @@ std::string rule(const json& rule) {
   return result + "; fusion " + plainText(rule.at("fusion")) + ", scores are " + plainText(rule.at("scores"));
 }
 
+/// "62.5 %" of what a calibration found on the images that are to be believed, or "-".
+std::string found(const json& calibration, const char* key) {
+  if (!calibration.is_object()) return "-";
+  const json& view =
+      calibration.value(calibration.contains("checked_on") ? "checked_on" : "chosen_on", json());
+  const json& chosen = view.is_object() ? view.value("chosen", json()) : view;
+  const json& value = chosen.is_object() ? chosen.value(key, json()) : chosen;
+  return value.is_number() ? fixed(100 * value.get<double>(), 2) + " %" : "-";
+}
+
+std::string pointTable(const json& points) {
+  std::vector<Row> rows{
+      {"operating point", "criterion", "fusion", "patience", "thresholds", "cost", "right", "attacked", ""}};
+  for (const auto& point : points) {
+    const json& calibration = point.at("calibration");
+    rows.push_back({plainText(point.at("name")), plainText(point.at("criterion")),
+                    plainText(point.at("fusion")), plainText(point.at("patience")),
+                    list(point.at("thresholds"), kMaxThresholds), found(calibration, "paid_fraction"),
+                    found(calibration, "accuracy"), found(calibration, "attacked_accuracy"),
+                    point.at("is_default") == true ? "what the file answers by" : ""});
+  }
+  return textTable(rows, "lllrlrrrl");
+}
+
 /// Every value inside `value` as a line "outer.inner  value"; arrays of plain values stay on one line.
 void flatten(const std::string& path, const json& value, std::vector<Row>& rows) {
   const bool plainArray = value.is_array() && std::none_of(value.begin(), value.end(), [](const json& item) {
@@ -180,6 +204,7 @@ std::string toText(const json& found) {
   result += line("operators", operators(found.at("operators")));
   if (found.contains("rule")) result += line("rule", rule(found.at("rule")));
   result += "\n" + exitTable(found.at("exits"));
+  if (found.contains("operating_points")) result += "\n" + pointTable(found.at("operating_points"));
   if (found.contains("stages")) result += "\n" + stageTable(found.at("stages"));
   result += section("results", found.at("results"));
   result += section("calibration", found.at("calibration"));

@@ -23,7 +23,7 @@ namespace {
 
 struct Arguments {
   std::string input, output;
-  std::optional<std::string> exits, thresholds, criterion, fusion;
+  std::optional<std::string> exits, operatingPoint, thresholds, criterion, fusion;
   std::optional<int> patience;
   std::string engine = "auto", precision = "float32";
   std::optional<std::string> calibrate;
@@ -55,6 +55,7 @@ rdi::graph::RangeProgress showProgress(size_t count) {
 rdi::convert::ConvertOptions readOptions(const Arguments& arguments) {
   rdi::convert::ConvertOptions options;
   if (arguments.exits) options.exits = rdi::convert::parseNames(*arguments.exits, "--exits");
+  options.operatingPoint = arguments.operatingPoint;
   if (arguments.thresholds)
     options.thresholds = rdi::convert::parseNumbers(*arguments.thresholds, "--thresholds");
   if (arguments.criterion) options.criterion = rdi::graph::criterionFromName(*arguments.criterion);
@@ -158,6 +159,8 @@ std::vector<CLI::Option*> addEarlyExitOptions(CLI::App& app, Arguments& argument
     return options.back();
   };
   add("--exits", arguments.exits, "exits to keep, in order, the main one last: exit1,exit3,main");
+  auto* point = add("--operating-point", arguments.operatingPoint,
+                    "the rule of this name in the file, instead of the one that it answers by");
   add("--thresholds", arguments.thresholds,
       "one for every exit but the last: 0.3,inf (-inf first: --thresholds=-inf,0.3); default: the file's");
   add("--criterion", arguments.criterion, "what must be below the threshold; default: the file's")
@@ -166,6 +169,9 @@ std::vector<CLI::Option*> addEarlyExitOptions(CLI::App& app, Arguments& argument
       ->check(CLI::IsMember({"last", "mean"}));
   add("--patience", arguments.patience, "exits in a row that must agree; default: the file's")
       ->check(CLI::Range(1, 1000));
+  for (auto* option : options)
+    for (const char* ofARule : {"--thresholds", "--criterion", "--fusion", "--patience"})
+      if (option->get_name() == ofARule) option->excludes(point);
   add("--engine", arguments.engine, "what runs the stages")
       ->check(CLI::IsMember({"auto", "onednn", "opencv"}))
       ->capture_default_str();

@@ -23,8 +23,14 @@ constexpr int kIrVersion = 6;
 // Appends the chain's nodes one after the other.
 class ChainBuilder {
 public:
-  ChainBuilder(const onnx::ModelProto& model, const ExitRule& rule, const EarlyExitOptions& options)
-      : model_(model), rule_(rule), options_(options), shapes_(inferShapes(model)), input_(inputName(model)) {
+  ChainBuilder(const onnx::ModelProto& model, const ExitRule& rule, const std::vector<OperatingPoint>& points,
+               const EarlyExitOptions& options)
+      : model_(model),
+        rule_(rule),
+        points_(points),
+        options_(options),
+        shapes_(inferShapes(model)),
+        input_(inputName(model)) {
     result_.set_ir_version(kIrVersion);
     result_.set_producer_name("rdi");
     auto* opset = result_.add_opset_import();
@@ -71,6 +77,7 @@ public:
     node->add_output(state_);
     setAttribute(*node, "index", static_cast<int64_t>(index));
     if (main) setAttribute(*node, "main", int64_t{1});
+    if (main && !points_.empty()) setAttribute(*node, "operating_points", offeredPoints());
     setAttribute(*node, "criterion", nameOf(rule_.criterion));
     setAttribute(*node, "patience", static_cast<int64_t>(rule_.patience));
     setFusion(node);
@@ -113,6 +120,13 @@ private:
                      "; the opencv engine at ", notOpenCv));
   }
 
+  /// All rules that can be chosen by name at run time; how they were chosen is told by the metadata.
+  std::string offeredPoints() const {
+    std::vector<OperatingPoint> points = withDefault(points_, rule_);
+    for (OperatingPoint& point : points) point.calibration = nullptr;
+    return pointsToJson(points).dump();
+  }
+
   void setFusion(onnx::NodeProto* node) {
     setAttribute(*node, "fusion", nameOf(rule_.fusion));
     setAttribute(*node, "scores", nameOf(rule_.scores));
@@ -120,6 +134,7 @@ private:
 
   const onnx::ModelProto& model_;
   const ExitRule& rule_;
+  const std::vector<OperatingPoint>& points_;
   const EarlyExitOptions& options_;
   ShapeMap shapes_;
   std::string input_;
@@ -134,7 +149,7 @@ onnx::ModelProto buildEarlyExit(const onnx::ModelProto& multiExit, const EarlyEx
   if (options.engine != "auto" && options.engine != "onednn" && options.engine != "opencv")
     throw Error(text("unknown engine '", options.engine, "'; known: auto, onednn, opencv"));
   const ExitChain parts = exitChain(multiExit, options.exits, options.rule);
-  ChainBuilder chain(parts.model, parts.rule, options);
+  ChainBuilder chain(parts.model, parts.rule, parts.points, options);
   for (size_t k = 0; k < parts.segments.size(); ++k) {
     chain.addPart(parts.segments[k].stage, "RdiStage", stageName(k));
     chain.addPart(parts.segments[k].branch, "RdiBranchClassifier", branchName(parts.exits[k]));
@@ -151,6 +166,7 @@ onnx::ModelProto buildStatic(const onnx::ModelProto& multiExit, const std::strin
   // The rule and its results speak of exits that are gone.
   Metadata metadata = readMetadata(multiExit);
   metadata.rule.reset();
+  metadata.operatingPoints.clear();
   metadata.results = nullptr;
   metadata.calibration = nullptr;
   metadata.cost = costToJson(result);

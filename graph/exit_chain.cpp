@@ -3,6 +3,8 @@
 
 #include "graph/exit_chain.hpp"
 
+#include <algorithm>
+
 #include "graph/error.hpp"
 #include "graph/metadata.hpp"
 #include "graph/model_io.hpp"
@@ -26,6 +28,33 @@ ExitRule ruleFor(const onnx::ModelProto& model, const std::vector<std::string>& 
   rule.scores = kindOfScores(model, exits);
   checkRule(rule, exits.size());
   return rule;
+}
+
+// Thresholds are recorded for the exits in their declared order, but for the last of them.
+std::vector<OperatingPoint> pointsFor(const std::vector<OperatingPoint>& recorded,
+                                      const std::vector<std::string>& declared,
+                                      const std::vector<std::string>& exits, Scores scores) {
+  if (exits.size() < 2) return {};  // nothing to decide
+  std::vector<size_t> places;
+  for (size_t k = 0; k + 1 < exits.size(); ++k) {
+    const auto found = std::find(declared.begin(), declared.end(), exits[k]);
+    places.push_back(static_cast<size_t>(found - declared.begin()));
+    if (places.back() + 1 >= declared.size()) return {};
+  }
+  std::vector<OperatingPoint> points = recorded;
+  for (OperatingPoint& point : points) {
+    try {
+      checkRule(point.rule, declared.size());
+    } catch (const Error& error) {
+      throw Error(text("operating point ", point.name, ": ", error.what()));
+    }
+    const std::vector<float> all = point.rule.thresholds;
+    point.rule.thresholds.clear();
+    for (const size_t place : places) point.rule.thresholds.push_back(all[place]);
+    point.rule.scores = scores;
+    if (exits != declared) point.calibration = nullptr;  // it speaks of other exits
+  }
+  return points;
 }
 
 void checkNames(const onnx::ModelProto& model) {
@@ -59,7 +88,9 @@ ExitChain exitChain(const onnx::ModelProto& multiExit, const std::vector<std::st
   chain.exits = exits.empty() ? exitNames(multiExit) : exits;
   chain.model = keepExits(multiExit, chain.exits);
   checkNames(chain.model);
-  chain.rule = ruleFor(chain.model, chain.exits, rule, readMetadata(multiExit).rule);
+  const Metadata recorded = readMetadata(multiExit);
+  chain.rule = ruleFor(chain.model, chain.exits, rule, recorded.rule);
+  chain.points = pointsFor(recorded.operatingPoints, exitNames(multiExit), chain.exits, chain.rule.scores);
   chain.costs = exitCosts(multiExit, chain.exits);
   chain.segments = partition(chain.model, chain.exits);
   return chain;
@@ -67,7 +98,9 @@ ExitChain exitChain(const onnx::ModelProto& multiExit, const std::vector<std::st
 
 void writeChainMetadata(const onnx::ModelProto& multiExit, const ExitChain& chain, onnx::ModelProto& result) {
   *result.mutable_metadata_props() = multiExit.metadata_props();
+  if (chain.points.empty()) eraseOperatingPoints(result);
   Metadata added;
+  added.operatingPoints = chain.points;
   added.rule = chain.rule;
   added.cost = costToJson(multiExit, chain.exits);
   writeMetadata(result, added);

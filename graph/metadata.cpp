@@ -19,6 +19,7 @@ constexpr char kArchitecture[] = "rdi.architecture";
 constexpr char kClassNames[] = "rdi.class_names";
 constexpr char kPreprocessing[] = "rdi.preprocessing";
 constexpr char kRule[] = "rdi.rule";
+constexpr char kOperatingPoints[] = "rdi.operating_points";
 constexpr char kCost[] = "rdi.cost";
 constexpr char kResults[] = "rdi.results";
 constexpr char kCalibration[] = "rdi.calibration";
@@ -48,6 +49,7 @@ void readKey(const std::string& key, const std::string& value, Metadata& metadat
   if (key == kClassNames) metadata.classNames = json::parse(value).get<std::vector<std::string>>();
   if (key == kPreprocessing) metadata.preprocessing = preprocessingFromJson(json::parse(value));
   if (key == kRule) metadata.rule = ruleFromJson(json::parse(value));
+  if (key == kOperatingPoints) metadata.operatingPoints = pointsFromJson(json::parse(value));
   if (key == kCost) metadata.cost = json::parse(value);
   if (key == kResults) metadata.results = json::parse(value);
   if (key == kCalibration) metadata.calibration = json::parse(value);
@@ -91,6 +93,8 @@ void writeMetadata(onnx::ModelProto& model, const Metadata& metadata) {
   if (metadata.preprocessing)
     setKey(model, kPreprocessing, toBytes(preprocessingToJson(*metadata.preprocessing)));
   if (metadata.rule) setKey(model, kRule, toBytes(ruleToJson(*metadata.rule)));
+  if (!metadata.operatingPoints.empty())
+    setKey(model, kOperatingPoints, toBytes(pointsToJson(metadata.operatingPoints)));
   if (!metadata.cost.is_null()) setKey(model, kCost, toBytes(metadata.cost));
   if (!metadata.results.is_null()) setKey(model, kResults, toBytes(metadata.results));
   if (!metadata.calibration.is_null()) setKey(model, kCalibration, toBytes(metadata.calibration));
@@ -102,8 +106,11 @@ void eraseResults(onnx::ModelProto& model) {
   eraseKey(model, kCalibration);
 }
 
+void eraseOperatingPoints(onnx::ModelProto& model) { eraseKey(model, kOperatingPoints); }
+
 void eraseRuleAndResults(onnx::ModelProto& model) {
   eraseKey(model, kRule);
+  eraseOperatingPoints(model);
   eraseResults(model);
 }
 

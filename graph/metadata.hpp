@@ -12,6 +12,7 @@
 
 #include "graph/cost.hpp"
 #include "graph/exit_rule.hpp"
+#include "graph/operating_points.hpp"
 
 namespace rdi::graph {
 
@@ -27,14 +28,15 @@ struct Preprocessing {
 /// What a model file says about itself, under keys `rdi.*` of ONNX's metadata_props. Every field may be
 /// absent.
 struct Metadata {
-  std::string architecture;                    // rdi.architecture, e.g. rdi-smallcnn
-  std::vector<std::string> classNames;         // rdi.class_names, JSON array
-  std::optional<Preprocessing> preprocessing;  // rdi.preprocessing, JSON object
-  std::optional<ExitRule> rule;                // rdi.rule, JSON object
-  nlohmann::json cost;                         // rdi.cost, JSON: one object an exit (see costToJson)
-  nlohmann::json results;                      // rdi.results, what rdi-evaluate measured
-  nlohmann::json calibration;                  // rdi.calibration, how the rule was chosen
-  nlohmann::json recipe;                       // rdi.recipe, how it was trained
+  std::string architecture;                     // rdi.architecture, e.g. rdi-smallcnn
+  std::vector<std::string> classNames;          // rdi.class_names, JSON array
+  std::optional<Preprocessing> preprocessing;   // rdi.preprocessing, JSON object
+  std::optional<ExitRule> rule;                 // rdi.rule, JSON object: what the file answers by
+  std::vector<OperatingPoint> operatingPoints;  // rdi.operating_points, JSON object: other rules, by name
+  nlohmann::json cost;                          // rdi.cost, JSON: one object an exit (see costToJson)
+  nlohmann::json results;                       // rdi.results, what rdi-evaluate measured
+  nlohmann::json calibration;                   // rdi.calibration, how the rule was chosen
+  nlohmann::json recipe;                        // rdi.recipe, how it was trained
 };
 
 /// Throws rdi::Error naming the key when a value cannot be read.
@@ -43,12 +45,14 @@ Metadata readMetadata(const onnx::ModelProto& model);
 /// Replaces the keys that are set in `metadata` and leaves all others alone.
 void writeMetadata(onnx::ModelProto& model, const Metadata& metadata);
 
-/// Removes rdi.results and rdi.calibration: for a model whose exits or rule are no longer those that were
-/// measured.
+/// Removes rdi.results and rdi.calibration: for a model whose rule is no longer the one that was measured.
 void eraseResults(onnx::ModelProto& model);
 
-/// Removes rdi.rule and rdi.results: for a model whose weights or exits are no longer those they were made
-/// for.
+/// Removes rdi.operating_points.
+void eraseOperatingPoints(onnx::ModelProto& model);
+
+/// Removes rdi.rule, rdi.operating_points and rdi.results too: for a model whose weights or exits are no
+/// longer those they were made for.
 void eraseRuleAndResults(onnx::ModelProto& model);
 
 /// What the exits give out: probabilities when each ends in Softmax (seen through Identity and Dropout), else

@@ -13,6 +13,23 @@ namespace rdi {
 
 using cv::dnn::MatShape;
 
+namespace {
+
+constexpr char kPoints[] = "operating_points";
+
+std::vector<graph::OperatingPoint> readPoints(const cv::dnn::Layer& layer, const std::string& value,
+                                              size_t exitCount) {
+  try {
+    const auto points = graph::pointsFromJson(nlohmann::json::parse(value));
+    for (const graph::OperatingPoint& point : points) graph::checkRule(point.rule, exitCount);
+    return points;
+  } catch (const std::exception& error) {
+    fail(layer, text("attribute ", kPoints, " cannot be read: ", error.what()));
+  }
+}
+
+}  // namespace
+
 EarlyExitLayer::EarlyExitLayer(const cv::dnn::LayerParams& params) {
   setParamsFrom(params);
   index_ = intAttribute(params, "index");
@@ -32,6 +49,7 @@ EarlyExitLayer::EarlyExitLayer(const cv::dnn::LayerParams& params) {
   if (rule_.patience < 1) fail(*this, text("patience is ", rule_.patience, ", expected at least 1"));
   if (!main_ && blobs.size() != 1)
     fail(*this, text(blobs.size(), " constant inputs, expected one: the threshold"));
+  if (main_ && params.has(kPoints)) points_ = readPoints(*this, textAttribute(params, kPoints), scoreCount());
   paidMacs_ = countAttribute(params, "paid_macs");
   ownMacs_ = countAttribute(params, "own_macs");
   ownConvMacs_ = countAttribute(params, "own_conv_macs");
@@ -62,6 +80,12 @@ void EarlyExitLayer::finalize(cv::InputArrayOfArrays inputs, cv::OutputArrayOfAr
   scratch_.resize(2 * static_cast<size_t>(blobsIn.at(0).size[1]));
   lastStates_.clear();
   lastStates_.reserve(static_cast<size_t>(blobsIn[0].size[0]));
+}
+
+void EarlyExitLayer::setRule(const graph::ExitRule& rule) {
+  rule_.criterion = rule.criterion;
+  rule_.fusion = rule.fusion;
+  rule_.patience = rule.patience;
 }
 
 float EarlyExitLayer::threshold() const {

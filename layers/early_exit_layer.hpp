@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "graph/exit_rule.hpp"
+#include "graph/operating_points.hpp"
 
 namespace rdi {
 
@@ -41,6 +42,12 @@ public:
   /// exit.
   float threshold() const;
 
+  /// The rules that the file offers by name, `default` among them; only the main exit knows them.
+  const std::vector<graph::OperatingPoint>& operatingPoints() const { return points_; }
+
+  /// Decides by criterion, fusion and patience of this rule from the next forward; thresholds are blobs.
+  void setRule(const graph::ExitRule& rule);
+
   /// State of every row after the last forward; empty before the first.
   const std::vector<int>& lastStates() const { return lastStates_; }
 
@@ -48,6 +55,7 @@ private:
   size_t scoreCount() const { return static_cast<size_t>(index_) + 1; }
 
   graph::ExitRule rule_;
+  std::vector<graph::OperatingPoint> points_;
   std::string exitName_;
   int index_ = 0;
   bool main_ = false;

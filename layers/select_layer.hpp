@@ -24,6 +24,9 @@ public:
   void forward(cv::InputArrayOfArrays inputs, cv::OutputArrayOfArrays outputs,
                cv::OutputArrayOfArrays internals) override;
 
+  /// How exits answer from the next forward.
+  void setFusion(graph::Fusion fusion) { fusion_ = fusion; }
+
 private:
   graph::Fusion fusion_ = graph::Fusion::last;
   graph::Scores scores_ = graph::Scores::logits;

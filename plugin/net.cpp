@@ -6,6 +6,7 @@
 
 #include "graph/error.hpp"
 #include "layers/early_exit_layer.hpp"
+#include "layers/select_layer.hpp"
 #include "layers/stage_layer.hpp"
 #include "rdi/rdi.hpp"
 
@@ -72,6 +73,29 @@ void setThresholds(cv::dnn::Net& net, const std::vector<float>& thresholds) {
       CV_Error(cv::Error::StsBadArg, text("rdi: threshold ", i + 1, " is NaN; give a number or an infinity"));
   for (size_t i = 0; i < thresholds.size(); ++i)
     net.setParam(net.getLayerId(gates[i].layerName), 0, cv::Mat(1, 1, CV_32F, cv::Scalar(thresholds[i])));
+}
+
+std::vector<std::string> operatingPoints(const cv::dnn::Net& net) {
+  std::vector<std::string> names;
+  for (const graph::OperatingPoint& point : gatesOf(net).back().layer->operatingPoints())
+    names.push_back(point.name);
+  return names;
+}
+
+void setOperatingPoint(cv::dnn::Net& net, const std::string& name) {
+  const std::vector<Gate> gates = gatesOf(net);
+  graph::ExitRule rule;
+  try {
+    rule = graph::pointNamed(gates.back().layer->operatingPoints(), name).rule;
+  } catch (const Error& error) {
+    CV_Error(cv::Error::StsBadArg, text("rdi: the net ", error.what()));
+  }
+  setThresholds(net, rule.thresholds);
+  for (const Gate& gate : gates) gate.layer->setRule(rule);
+  for (const cv::String& layer : net.getLayerNames()) {
+    const auto select = net.getLayer(net.getLayerId(layer)).dynamicCast<SelectLayer>();
+    if (select) select->setFusion(rule.fusion);
+  }
 }
 
 std::vector<StageInfo> stages(const cv::dnn::Net& net) {

@@ -21,11 +21,12 @@
 namespace {
 
 constexpr char kUsage[] =
-    "MODEL [--source N|VIDEO] [--output OUT.avi|frame-%04d.png] [--frames N]\n"
+    "MODEL [--source N|VIDEO] [--output OUT.avi|frame-%04d.png] [--frames N] [--operating-point NAME]\n"
     "  MODEL     early-exit ONNX file\n"
     "  --source  camera number (default 0) or a video file\n"
     "  --output  writes the frames there instead of showing a window\n"
     "  --frames  stops after N frames\n"
+    "  --operating-point  the exit rule of this name in MODEL, e.g. careful\n"
     "In the window, q or Esc stops.\n";
 
 constexpr int kLowestWidth = 640;  // narrower frames are enlarged, so that the text fits
@@ -126,7 +127,7 @@ cv::Mat withOverlay(const cv::Mat& frame, const Answer& answer, const Classifier
 }
 
 int run(int argc, char** argv) {
-  const Arguments arguments(argc, argv, {"source", "output", "frames"});
+  const Arguments arguments(argc, argv, {"source", "output", "frames", "operating-point"});
   if (arguments.words().size() != 1) throw WrongUsage("expected exactly one model");
   // ffmpeg reports on its own what it tries.
   setenv("OPENCV_FFMPEG_LOGLEVEL", "-8", /*overwrite=*/0);
@@ -137,7 +138,7 @@ int run(int argc, char** argv) {
         "there is no display to open a window on; use --output OUT.avi or --output frame-%04d.png");
   }
 
-  Classifier classifier(arguments.words()[0]);
+  Classifier classifier(arguments.words()[0], arguments.get("operating-point"));
   cv::VideoCapture capture = openSource(source);
   const double sourceRate = capture.get(cv::CAP_PROP_FPS);
   cv::Ptr<FrameSink> sink;

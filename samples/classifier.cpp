@@ -36,13 +36,20 @@ Answer readScores(const float* scores, int classCount) {
   return answer;
 }
 
-Classifier::Classifier(const std::string& modelPath) : net_(loadNet(modelPath)) {
+Classifier::Classifier(const std::string& modelPath, const std::string& operatingPoint)
+    : net_(loadNet(modelPath)) {
   try {
     info_ = rdi::readModelInfo(modelPath);
     exits_ = rdi::exits(net_);
   } catch (const cv::Exception& error) {
     throw std::runtime_error(modelPath + ": not an early-exit net (" + error.err +
                              "); make one with rdi-convert");
+  }
+  if (operatingPoint.empty()) return;
+  try {
+    rdi::setOperatingPoint(net_, operatingPoint);
+  } catch (const cv::Exception& error) {
+    throw std::runtime_error(modelPath + ": " + error.err);
   }
 }
 

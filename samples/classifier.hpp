@@ -18,8 +18,9 @@ struct Answer {
 /// An early-exit net and what it has cost so far. Only rdi.hpp and plain OpenCV are used.
 class Classifier {
 public:
-  /// Throws std::runtime_error with the file's name when it cannot be loaded or has no exits.
-  explicit Classifier(const std::string& modelPath);
+  /// Answers by the file's operating point of this name; empty = by what the file answers by. Throws
+  /// std::runtime_error with the file's name when it cannot be loaded, has no exits or no such point.
+  explicit Classifier(const std::string& modelPath, const std::string& operatingPoint = "");
 
   /// `image` is 8-bit, BGR or grey, of any size.
   Answer classify(const cv::Mat& image);

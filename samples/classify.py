@@ -4,7 +4,7 @@
 """Classifies pictures with an early-exit net from Python: the distribution's python3-opencv, and librdi.so loaded beside
 it. (pip's opencv-python carries a private copy of OpenCV that no plugin can reach.)
 
-usage: classify.py MODEL PICTURE... [--library librdi.so]
+usage: classify.py MODEL PICTURE... [--library librdi.so] [--operating-point NAME]
 """
 
 import argparse
@@ -89,6 +89,8 @@ class Model:
         self.scale, self.mean, self.swap_rb = self.read("rdi.preprocessing", {}, self.preprocessing)
         self.costs = self.read("rdi.cost", None, lambda costs: self.cost_table(costs, len(exit_names)))
         self.exit_names = exit_names
+        self.rule = self.read("rdi.rule", {}, dict)
+        self.points = self.read("rdi.operating_points", {}, dict)
 
     def read(self, key, fallback, convert):
         try:
@@ -117,6 +119,16 @@ class Model:
             raise ValueError("the whole net costs nothing")
         return [(cost["paid_conv"] + cost["paid_linear"]) / full for cost in costs]
 
+    def thresholds(self, point):
+        """Those of an operating point. setParam can replace thresholds, but no other part of the rule."""
+        if point not in self.points:
+            raise ValueError(f"it has no operating point {point!r}; it has {', '.join(sorted(self.points)) or 'none'}")
+        other = [part for part in ("criterion", "fusion", "patience") if self.points[point][part] != self.rule[part]]
+        if other:
+            raise ValueError(f"operating point {point!r} has another {other[0]}, which Python cannot set in a loaded net;"
+                             f" make a file that answers by it: rdi-convert --operating-point {point}")
+        return [float(threshold) for threshold in self.points[point]["thresholds"]]
+
     def blob(self, image):
         if self.channels == 1:
             image = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
@@ -135,6 +147,7 @@ def main():
     parser.add_argument("model", help="early-exit ONNX file")
     parser.add_argument("pictures", nargs="+")
     parser.add_argument("--library", help="librdi.so (default: $RDI_LIBRARY, then the loader's path)")
+    parser.add_argument("--operating-point", help="the exit rule of this name in the model, e.g. careful")
     arguments = parser.parse_args()
     cv2.setLogLevel(0)  # it also logs what it throws
 
@@ -149,6 +162,12 @@ def main():
         model = Model(arguments.model, gates + ["main"])
     except (cv2.error, ValueError) as error:
         give_up(f"{arguments.model}: not an early-exit net that can be loaded ({getattr(error, 'err', None) or error})")
+    if arguments.operating_point:
+        try:
+            for gate, threshold in zip(gates, model.thresholds(arguments.operating_point)):
+                net.setParam(GATE + gate, 0, np.full((1, 1), threshold, np.float32))
+        except (KeyError, TypeError, ValueError) as error:
+            give_up(f"{arguments.model}: {error}")
 
     paid, unreadable = [], 0
     saving_title = f" {'running saving':>14}" if model.costs else ""

@@ -20,9 +20,10 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr char kUsage[] =
-    "MODEL PICTURE|FOLDER... [--sheet OUT.png]\n"
+    "MODEL PICTURE|FOLDER... [--sheet OUT.png] [--operating-point NAME]\n"
     "  MODEL    early-exit ONNX file (rdi-convert writes it)\n"
     "  --sheet  also draws all pictures with class and exit into one\n"
+    "  --operating-point  the exit rule of this name in MODEL, e.g. careful\n"
     "Unreadable pictures are named and left out; the exit code is then 1.\n";
 
 bool looksLikePicture(const fs::path& path) {
@@ -71,9 +72,9 @@ cv::Mat readPicture(const std::string& path) {
 }
 
 int run(int argc, char** argv) {
-  const Arguments arguments(argc, argv, {"sheet"});
+  const Arguments arguments(argc, argv, {"sheet", "operating-point"});
   if (arguments.words().size() < 2) throw WrongUsage("expected a model and at least one picture or folder");
-  Classifier classifier(arguments.words()[0]);
+  Classifier classifier(arguments.words()[0], arguments.get("operating-point"));
   const std::vector<std::string> pictures =
       picturesIn({arguments.words().begin() + 1, arguments.words().end()});
 

@@ -19,13 +19,15 @@
 namespace {
 
 constexpr char kUsage[] =
-    "MODEL --images IDX --labels IDX [--static STATIC] [--sheet OUT.png] [--limit N] [--threads N]\n"
+    "MODEL --images IDX --labels IDX [--static STATIC] [--sheet OUT.png] [--limit N] [--threads N] "
+    "[--operating-point NAME]\n"
     "  MODEL      early-exit ONNX file\n"
     "  --images, --labels  unpacked idx files\n"
     "  --static   single-exit ONNX of the same net, timed in OpenCV's own engine beside MODEL\n"
     "  --sheet    draws the first 60 pictures with class and exit\n"
     "  --limit    only the first N pictures\n"
-    "  --threads  threads for both engines (OpenCV's default)\n";
+    "  --threads  threads for both engines (OpenCV's default)\n"
+    "  --operating-point  the exit rule of this name in MODEL, e.g. careful\n";
 
 constexpr int kSheetPictures = 60;
 constexpr int kBlock = 100;  // pictures timed in one go
@@ -56,8 +58,8 @@ double timePerPicture(cv::dnn::Net& net, const std::vector<cv::Mat>& blobs, size
 
 /// All nets take turns on the same blocks of pictures, so that whatever disturbs the machine disturbs all of
 /// them.
-void compareTimes(const std::string& earlyExitPath, const std::string& staticPath,
-                  const std::vector<cv::Mat>& blobs) {
+void compareTimes(const std::string& earlyExitPath, const std::string& operatingPoint,
+                  const std::string& staticPath, const std::vector<cv::Mat>& blobs) {
   struct Candidate {
     std::string name;
     cv::dnn::Net net;
@@ -66,6 +68,7 @@ void compareTimes(const std::string& earlyExitPath, const std::string& staticPat
   std::vector<Candidate> candidates = {{"early exit", loadNet(earlyExitPath), {}},
                                        {"its exits switched off", loadNet(earlyExitPath), {}},
                                        {"static net, OpenCV", loadNet(staticPath), {}}};
+  if (!operatingPoint.empty()) rdi::setOperatingPoint(candidates[0].net, operatingPoint);
   const size_t exitCount = rdi::exits(candidates[1].net).size();
   rdi::setThresholds(candidates[1].net,
                      std::vector<float>(exitCount - 1, -std::numeric_limits<float>::infinity()));
@@ -124,14 +127,15 @@ void printExits(const std::vector<rdi::ExitInfo>& exits, const std::vector<ExitC
 }
 
 int run(int argc, char** argv) {
-  const Arguments arguments(argc, argv, {"images", "labels", "static", "sheet", "limit", "threads"});
+  const Arguments arguments(argc, argv,
+                            {"images", "labels", "static", "sheet", "limit", "threads", "operating-point"});
   if (arguments.words().size() != 1) throw WrongUsage("expected exactly one model");
   if (!arguments.has("images") || !arguments.has("labels"))
     throw WrongUsage("--images and --labels are needed");
   if (arguments.has("threads")) cv::setNumThreads(arguments.number("threads", 1, 1));
   const std::string modelPath = arguments.words()[0];
 
-  Classifier classifier(modelPath);
+  Classifier classifier(modelPath, arguments.get("operating-point"));
   const IdxSet set = readIdxSet(arguments.get("images"), arguments.get("labels"));
   requireFits(set, classifier, arguments.get("images"), arguments.get("labels"));
   const int available = static_cast<int>(set.images.size());
@@ -156,7 +160,8 @@ int run(int argc, char** argv) {
   printExits(classifier.exits(), counts, pictures);
   std::printf("\naverage cost, every head paid: %s of the static net's full pass (saving %s)\n",
               percent(1 - classifier.runningSaving()).c_str(), percent(classifier.runningSaving()).c_str());
-  if (arguments.has("static")) compareTimes(modelPath, arguments.get("static"), blobs);
+  if (arguments.has("static"))
+    compareTimes(modelPath, arguments.get("operating-point"), arguments.get("static"), blobs);
 
   if (arguments.has("sheet")) {
     SheetOptions options;

@@ -24,29 +24,10 @@
 namespace rdi::train {
 namespace {
 
-constexpr int64_t kUsualHeldOut = 5000;
 constexpr double kUsualCheckShare = 50;
 constexpr int kUsualRounds = 6;
 constexpr uint64_t kCheckDraw =
     0x5eed;  // keeps the draw of the checking images apart from other uses of a seed
-
-// Images that were not trained on: those that the recipe in the file says were held out.
-HeldOut heldOutImages(const CalibrateArguments& a, const Subject& subject) {
-  const std::optional<HeldOut> recorded = heldOutOf(subject.metadata.recipe, subject.source.name);
-  if (!recorded) {
-    std::fprintf(
-        stderr,
-        "rdi-evaluate: %s does not say which images it was trained on; a rule chosen on images it knows is "
-        "too trusting\n",
-        a.model.c_str());
-    return {a.heldOut > 0 ? a.heldOut : kUsualHeldOut, 0};
-  }
-  if (recorded->count < 1)
-    throw Error(text(a.model, ": was trained on all images, none is left to choose a rule on"));
-  const HeldOut asked{a.heldOut > 0 ? a.heldOut : recorded->count, recorded->seed};
-  checkStillHeldOut(asked, *recorded, a.model);
-  return asked;
-}
 
 template <typename Value, typename FromName>
 std::vector<Value> valuesOf(const std::vector<std::string>& names, Value inModel,
@@ -66,17 +47,35 @@ int patienceFromName(const std::string& name) {
   return value;
 }
 
+// For --policy given: those that were typed, else the model's own.
+void giveThresholds(const CalibrateArguments& a, const Subject& subject,
+                    std::vector<graph::ExitRule>& rules) {
+  if (rules.size() != 1)
+    throw Error(text("--policy given: found ", rules.size(),
+                     " kinds of rules, expected one criterion, one fusion, one patience"));
+  if (a.thresholds.empty() && subject.rule.thresholds.empty())
+    throw Error(text(a.model, ": holds no thresholds; give some with --thresholds"));
+  if (a.thresholds.empty() && rules[0].criterion != subject.rule.criterion)
+    throw Error(text("--criterion: found ", graph::nameOf(rules[0].criterion),
+                     ", but the model's thresholds are for ", graph::nameOf(subject.rule.criterion),
+                     "; give --thresholds too"));
+  rules[0].thresholds = a.thresholds.empty() ? subject.rule.thresholds : a.thresholds;
+  namingTheModel(a.model, [&] { graph::checkRule(rules[0], subject.exitCount()); });
+}
+
 std::vector<graph::ExitRule> rulesOf(const CalibrateArguments& a, const Subject& subject) {
   std::vector<int> patiences;
   for (int patience = 1; patience < static_cast<int>(subject.exitCount()); ++patience)
     patiences.push_back(patience);
-  return rulesToTry(
+  std::vector<graph::ExitRule> rules = rulesToTry(
       valuesOf(a.criteria, subject.rule.criterion,
                {graph::Criterion::entropy, graph::Criterion::maxProbability, graph::Criterion::margin},
                graph::criterionFromName),
       valuesOf(a.fusions, subject.rule.fusion, {graph::Fusion::last, graph::Fusion::mean},
                graph::fusionFromName),
       valuesOf(a.patiences, subject.rule.patience, patiences, patienceFromName));
+  if (a.policy == "given") giveThresholds(a, subject, rules);
+  return rules;
 }
 
 Demand demandOf(const CalibrateArguments& a) {
@@ -268,8 +267,8 @@ void declareCalibrate(CLI::App& app, CalibrateArguments& arguments) {
          "--policy", arguments.policy,
          "equal-shares; cost: the least that keeps the accuracy; accuracy: the best within --max-cost; "
          "robust: the best under attack within --max-cost; risk: the least cost with a proof that losses "
-         "are rare")
-      ->check(CLI::IsMember({"equal-shares", "cost", "accuracy", "robust", "risk"}))
+         "are rare; given: none is chosen, the model's rule or --thresholds are measured")
+      ->check(CLI::IsMember({"equal-shares", "cost", "accuracy", "robust", "risk", "given"}))
       ->capture_default_str();
   app.add_option("--max-drop", arguments.maxDrop,
                  "cost: points of accuracy that may be lost against the static net (mean of clean and, with "
@@ -286,6 +285,12 @@ void declareCalibrate(CLI::App& app, CalibrateArguments& arguments) {
   list("--criterion", arguments.criteria, "entropy, max_probability, margin: one, several (a,b) or any");
   list("--fusion", arguments.fusions, "last, mean, or any");
   list("--patience", arguments.patiences, "Exits in a row that must agree on the class: 1, several or any");
+  app.add_option("--thresholds", arguments.thresholds, "given: e.g. 0.02,0.01; inf, -inf")
+      ->delimiter(',')
+      ->allow_extra_args(false);
+  app.add_option("--operating-point", arguments.operatingPoint,
+                 "Write the rule under this name, e.g. careful, and leave the one that the model answers by");
+  app.add_flag("--default", arguments.makeDefault, "Let the model answer by the named rule, too");
   app.add_option("--held-out", arguments.heldOut, "Use only so many of the held-out training images");
   app.add_option(
       "--check-share", arguments.checkShare,
@@ -314,6 +319,9 @@ void checkCalibrate(CalibrateArguments& a) {
   belongs(a.maxCost.has_value(), "--max-cost", {"accuracy", "robust"});
   belongs(a.maxRisk.has_value(), "--max-risk", {"risk"});
   belongs(a.confidence.has_value(), "--confidence", {"risk"});
+  belongs(!a.thresholds.empty(), "--thresholds", {"given"});
+  if (a.makeDefault && a.operatingPoint.empty())
+    throw CLI::ValidationError("--default", "is for a rule with a name; any other is the default anyway");
   if ((a.policy == "accuracy" || a.policy == "robust") && !a.maxCost) throw CLI::RequiredError("--max-cost");
   if (a.policy == "robust" && a.suite.empty() && (a.attack.empty() || a.attack.front() == "none"))
     throw CLI::ValidationError("--policy", "robust wants to know which attack; give --attack or --suite");
@@ -324,7 +332,26 @@ void checkCalibrate(CalibrateArguments& a) {
 
 namespace {
 
+// As the rule that the model answers by, as one of its operating points, or both.
+void writeRule(const CalibrateArguments& a, const Calibration& found, Subject& subject) {
+  graph::ExitRule rule = found.choice.rule;
+  rule.scores = subject.scoresInFile;
+  const std::optional<graph::ExitRule>& before = subject.metadata.rule;
+  graph::Metadata metadata;
+  if (!a.operatingPoint.empty()) {
+    metadata.operatingPoints = subject.metadata.operatingPoints;
+    graph::setPoint(metadata.operatingPoints, {a.operatingPoint, rule, toMetadata(found)});
+  }
+  if (a.operatingPoint.empty() || a.makeDefault || !before) {
+    if (!before || !graph::sameRule(*before, rule)) graph::eraseResults(subject.model);
+    metadata.rule = rule;
+    metadata.calibration = toMetadata(found);
+  }
+  graph::writeMetadata(subject.model, metadata);
+}
+
 int calibrateUnlessStopped(const CalibrateArguments& a) {
+  if (!a.operatingPoint.empty()) graph::checkPointName(a.operatingPoint);
   Subject subject = loadSubject(a.model, a.data);
   Calibration found;
   found.demand = demandOf(a);
@@ -348,9 +375,7 @@ int calibrateUnlessStopped(const CalibrateArguments& a) {
   checkWritable(a.frontier);
   checkWritable(output);
   if (!a.frontier.empty()) runGnuplot("");  // says what is missing before the work, not after it
-  const ImageSet all = loadImages(subject, Split::train);
-  const HeldOut heldOut = heldOutImages(a, subject);
-  const ImageSet images = heldOutPart(all, heldOut.count, heldOut.seed);
+  const ImageSet images = loadHeldOut(subject, a.heldOut);
   const int64_t limit = a.evaluator.limit > 0 ? std::min(a.evaluator.limit, images.count) : images.count;
   const Parts parts = partsOf(limit, checkShare, a.evaluator.seed);
   if (found.demand.policy == Policy::risk)
@@ -390,12 +415,7 @@ int calibrateUnlessStopped(const CalibrateArguments& a) {
     graph::writeFileAtomically(a.json, json.dump(2) + "\n");
   }
   if (!a.frontier.empty()) graph::writeFileAtomically(a.frontier, draw(frontierPlot(found)) + "\n");
-  graph::eraseResults(subject.model);  // measured with the old rule
-  graph::Metadata metadata;
-  metadata.rule = rule;
-  metadata.rule->scores = subject.scoresInFile;
-  metadata.calibration = toMetadata(found);
-  graph::writeMetadata(subject.model, metadata);
+  writeRule(a, found, subject);
   graph::saveModel(subject.model, output);
   return 0;
 }

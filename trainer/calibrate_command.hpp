@@ -14,7 +14,10 @@ namespace rdi::train {
 /// model.
 struct CalibrateArguments : Request {
   std::string policy = "equal-shares", output;
-  std::vector<std::string> criteria, fusions, patiences;        // empty = as the model says; "any"
+  std::vector<std::string> criteria, fusions, patiences;  // empty = as the model says; "any"
+  std::vector<float> thresholds;                          // given
+  std::string operatingPoint;                             // name under which the rule goes into the model
+  bool makeDefault = false;                               // a named rule, too, becomes the one it answers by
   std::optional<double> maxDrop, maxCost, maxRisk, confidence;  // points and percent
   std::optional<double> checkShare;                             // percent
   std::optional<int> rounds;

@@ -16,11 +16,12 @@
 namespace rdi::train {
 namespace {
 
-constexpr std::array<std::pair<Policy, const char*>, 5> kPolicies = {{{Policy::equalShares, "equal-shares"},
+constexpr std::array<std::pair<Policy, const char*>, 6> kPolicies = {{{Policy::equalShares, "equal-shares"},
                                                                       {Policy::cost, "cost"},
                                                                       {Policy::accuracy, "accuracy"},
                                                                       {Policy::robust, "robust"},
-                                                                      {Policy::risk, "risk"}}};
+                                                                      {Policy::risk, "risk"},
+                                                                      {Policy::given, "given"}}};
 
 constexpr double kRounding = 1e-9;
 
@@ -53,8 +54,8 @@ std::vector<Value> sorted(const std::vector<Value>& values) {
 Policy policyFromName(const std::string& name) {
   for (const auto& [policy, known] : kPolicies)
     if (name == known) return policy;
-  throw Error(
-      text("policy \"", name, "\" is not known; known are equal-shares, cost, accuracy, robust and risk"));
+  throw Error(text("policy \"", name,
+                   "\" is not known; known are equal-shares, cost, accuracy, robust, risk and given"));
 }
 
 std::string nameOf(Policy policy) {
@@ -139,13 +140,15 @@ Choice chooseRule(const Demand& demand, const std::vector<graph::ExitRule>& rule
   const Goal goal = goalOf(demand, staticPoint, !tables.attacked.empty());
   Choice choice;
   for (const graph::ExitRule& rule : rules) {
+    if (demand.policy == Policy::given) graph::checkRule(rule, costs.size());
     std::vector<Decisions> attacked;
     for (const ScoreTable& table : tables.attacked) attacked.push_back(decisionsOf(table, rule));
     const ThresholdSearch search(decisionsOf(tables.clean, rule), std::move(attacked), costs);
     TriedRule tried{rule, {}, {}, search.frontier(goal.cleanWeight)};
-    tried.rule.thresholds = demand.policy == Policy::equalShares
-                                ? equalShares(tables.clean, rule)
-                                : search.best(goal, tried.frontier).thresholds;
+    if (demand.policy == Policy::equalShares)
+      tried.rule.thresholds = equalShares(tables.clean, rule);
+    else if (demand.policy != Policy::given)
+      tried.rule.thresholds = search.best(goal, tried.frontier).thresholds;
     tried.point = search.measure(tried.rule.thresholds);
     tried.merit = meritOf(tried.point, goal);
     choice.tried.push_back(std::move(tried));

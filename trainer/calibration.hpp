@@ -20,8 +20,9 @@ enum class Policy {
   accuracy,     // the best accuracy within maxCost
   robust,       // the best accuracy under attack within maxCost
   risk,         // the least cost at which losses are proven to be rare (chooseWithProof)
+  given,        // the rule as it is, thresholds and all: nothing is chosen
 };
-Policy policyFromName(const std::string& name);  // equal-shares, cost, accuracy, robust, risk
+Policy policyFromName(const std::string& name);  // equal-shares, cost, accuracy, robust, risk, given
 std::string nameOf(Policy policy);
 
 /// What is asked of an exit rule. Shares 0..1.
@@ -69,9 +70,9 @@ RulePoint staticNet(const CalibrationTables& tables);
 /// What the policy asks of thresholds, given what the static net reaches; not for risk.
 Goal goalOf(const Demand& demand, const RulePoint& staticPoint, bool isAttacked);
 
-/// The best of `rules` with the best thresholds, by every policy but risk; of equals the first. `staticPoint`
-/// is what maxDrop refers to. Throws rdi::Error when the demand makes no sense, cannot be met, or is robust
-/// without an attack.
+/// The best of `rules` with the best thresholds, by every policy but risk; of equals the first. For given
+/// their own thresholds are kept. `staticPoint` is what maxDrop refers to. Throws rdi::Error when the demand
+/// makes no sense, cannot be met, or is robust without an attack, and when given thresholds do not fit.
 Choice chooseRule(const Demand& demand, const std::vector<graph::ExitRule>& rules,
                   const CalibrationTables& tables, const std::vector<graph::ExitCost>& costs,
                   const RulePoint& staticPoint);

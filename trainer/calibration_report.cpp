@@ -89,8 +89,10 @@ CalibrationView viewOf(const Choice& choice, const CalibrationTables& tables, co
 }
 
 std::vector<std::vector<float>> alongFrontier(const Calibration& calibration, size_t count) {
-  const std::vector<FoundThresholds>& all =
-      calibration.choice.tried[chosenPlace(calibration.choice)].frontier;
+  return alongFrontier(calibration.choice.tried[chosenPlace(calibration.choice)].frontier, count);
+}
+
+std::vector<std::vector<float>> alongFrontier(const std::vector<FoundThresholds>& all, size_t count) {
   std::vector<std::vector<float>> result;
   for (size_t i = 0; i < count && !all.empty(); ++i) {
     const double part = count < 2 ? 0 : static_cast<double>(i) / static_cast<double>(count - 1);
@@ -118,6 +120,8 @@ std::string describe(const Demand& demand, bool isAttacked) {
     case Policy::risk:
       return text("the least cost, with ", demand.confidence * 100, " % confidence at most ",
                   demand.maxRisk * 100, " % of the images lost by exiting early");
+    case Policy::given:
+      return "the rule was given";
   }
   return "";
 }
@@ -134,9 +138,10 @@ std::string toTable(const Calibration& calibration) {
   std::string table = text("policy ", nameOf(calibration.demand.policy), ": ",
                            describe(calibration.demand, calibration.choosing.isAttacked), "\n");
   table +=
-      calibration.checking
-          ? text("chosen on ", calibration.choosing.images, " images; the figures are of ", view.images,
-                 " others\n")
+      calibration.checking ? text("chosen on ", calibration.choosing.images, " images; the figures are of ",
+                                  view.images, " others\n")
+      : calibration.demand.policy == Policy::given
+          ? text("the figures are of ", view.images, " held-out images\n")
           : text("the figures are of the ", view.images,
                  " images that the rule was chosen on, and flatter it (--check-share keeps some aside)\n");
 

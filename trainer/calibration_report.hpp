@@ -49,8 +49,10 @@ struct Calibration {
 CalibrationView viewOf(const Choice& choice, const CalibrationTables& tables, const RulePoint& staticPoint,
                        bool attackFollows, const std::vector<graph::ExitCost>& costs);
 
-/// Up to `count` thresholds of the chosen kind of rule, from its cheapest to its most accurate ones, evenly
-/// in cost: those to attack anew for the plot.
+/// Up to `count` thresholds of a frontier, from its cheapest to its most accurate ones, evenly in cost.
+std::vector<std::vector<float>> alongFrontier(const std::vector<FoundThresholds>& frontier, size_t count);
+
+/// Those of the chosen kind of rule: to attack anew for the plot.
 std::vector<std::vector<float>> alongFrontier(const Calibration& calibration, size_t count);
 
 /// "at most 0.2 points below the static net": what was asked.

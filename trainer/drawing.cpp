@@ -16,7 +16,7 @@
 namespace rdi::train {
 namespace {
 
-constexpr double kWidth = 800, kFontSize = 13, kCharWidth = 7.4;
+constexpr double kFontSize = 13, kCharWidth = 7.4;
 constexpr double kTitleHeight = 32, kAxisHeight = 50, kRightMargin = 46;
 constexpr size_t kMaxLabel = 48;  // characters
 
@@ -27,9 +27,9 @@ void replaceAll(std::string& content, const std::string& from, const std::string
     content.replace(at, from.size(), to);
 }
 
-// gnuplot's file -> an element for a page: no prolog, no identifiers that another plot has too, no groups
-// that hold nothing, and the page's colour for black.
-std::string forAPage(const std::string& file, const std::string& title, double height) {
+}  // namespace
+
+std::string forAPage(const std::string& file, const std::string& title) {
   std::string prefix;
   for (const char c : title) prefix += std::isalnum(static_cast<unsigned char>(c)) ? c : '-';
   std::string body, open;
@@ -37,7 +37,7 @@ std::string forAPage(const std::string& file, const std::string& title, double h
   std::istringstream lines(file);
   for (std::string line; std::getline(lines, line);) {
     if (line.find("<g id=\"gnuplot_canvas\">") != std::string::npos) isInside = true;
-    if (!isInside || line.empty()) continue;
+    if (!isInside || line.empty() || line == "</svg>") continue;
     if (line.find("<filter ") != std::string::npos) isFilter = true;
     const bool isLeftOut = isFilter;
     if (line.find("</filter>") != std::string::npos) isFilter = false;
@@ -57,14 +57,16 @@ std::string forAPage(const std::string& file, const std::string& title, double h
     }
     (line.rfind("<g fill=\"none\"", 0) == 0 ? open : body) += line + "\n";
   }
+  return body;
+}
+
+std::string svgElement(const std::string& inner, const std::string& title, double width, double height) {
   return text(
       "<svg xmlns=\"http://www.w3.org/2000/svg\" xmlns:xlink=\"http://www.w3.org/1999/xlink\" role=\"img\""
       " aria-label=\"",
-      escaped(title), "\" viewBox=\"0 0 ", kWidth, " ", height, "\" style=\"width:100%;max-width:", kWidth,
-      "px;height:auto\">\n", body);
+      escaped(title), "\" viewBox=\"0 0 ", width, " ", height, "\" style=\"width:100%;max-width:", width,
+      "px;height:auto\">\n", inner, "</svg>\n");
 }
-
-}  // namespace
 
 std::string Colour::code() const {
   char buffer[16];
@@ -95,7 +97,7 @@ std::string shortened(const std::string& utf8) {
 Drawing::Drawing(const std::string& title, const std::vector<Key>& keys, double left, double height,
                  const Range& x, const Range& y, const std::vector<Mark>& xMarks)
     : title_(title), x_(x), y_(y) {
-  area_ = {left, kTitleHeight, kWidth - kRightMargin, 0};
+  area_ = {left, kTitleHeight, kDrawingWidth - kRightMargin, 0};
   write(left, 14, title, Align::left);
   showKeys(keys);
   std::vector<double> marked = showLabels(xMarks);
@@ -143,7 +145,7 @@ void Drawing::plot(const std::string& rows, const std::string& style) {
 
 std::string Drawing::screen(double x, double y) const {
   // The height is not known while the key is laid out: gnuplot computes.
-  return text("screen ", x / kWidth, ",(1 - ", y, " / canvas)");
+  return text("screen ", x / kDrawingWidth, ",(1 - ", y, " / canvas)");
 }
 
 // The key and the labels of marks push the axes down, line by line.
@@ -151,7 +153,7 @@ void Drawing::showKeys(const std::vector<Key>& keys) {
   double x = area_.left;
   for (const Key& key : keys) {
     const double width = 24 + widthOf(key.name) + 14;
-    if (x > area_.left && x + width > kWidth) x = area_.left, area_.top += kTextLine;
+    if (x > area_.left && x + width > kDrawingWidth) x = area_.left, area_.top += kTextLine;
     showKey(key, x, area_.top + kTextLine / 2);
     x += width;
   }
@@ -166,7 +168,7 @@ std::vector<double> Drawing::showLabels(const std::vector<Mark>& marks) {
   std::sort(sorted.begin(), sorted.end(), [](const Mark& a, const Mark& b) { return a.at < b.at; });
   for (const Mark& mark : sorted) {
     const double width = widthOf(mark.label), at = pixelX(mark.at);
-    const double left = std::clamp(at - width / 2, 0.0, std::max(0.0, kWidth - width));
+    const double left = std::clamp(at - width / 2, 0.0, std::max(0.0, kDrawingWidth - width));
     size_t line = 0;
     while (line < lineEnds.size() && lineEnds[line] > left) ++line;
     if (line == lineEnds.size()) lineEnds.push_back(0);
@@ -192,17 +194,19 @@ void Drawing::showKey(const Key& key, double x, double y) {
   write(x + 24, y, key.name, Align::left);
 }
 
-std::string Drawing::svg() const {
+std::string Drawing::svg() const { return svgElement(inner(), title_, kDrawingWidth, height_); }
+
+std::string Drawing::inner() const {
   std::ostringstream script;
-  script << "set terminal svg size " << kWidth << "," << height_ << " noenhanced font 'sans-serif,"
+  script << "set terminal svg size " << kDrawingWidth << "," << height_ << " noenhanced font 'sans-serif,"
          << kFontSize << "'\nset encoding utf8\ncanvas = 1.0 * " << height_ << "\n"
-         << "set lmargin at screen " << area_.left / kWidth << "\nset rmargin at screen "
-         << area_.right / kWidth << "\nset tmargin at screen " << 1 - area_.top / height_
+         << "set lmargin at screen " << area_.left / kDrawingWidth << "\nset rmargin at screen "
+         << area_.right / kDrawingWidth << "\nset tmargin at screen " << 1 - area_.top / height_
          << "\nset bmargin at screen " << 1 - area_.bottom / height_
          << "\nunset key\nset border 3 lw 0.7\nset tics nomirror scale 0.5\n"
          << "set grid lt 1 lw 0.5 lc rgb '#b0808080'\n"
          << script_.str() << "plot NaN notitle" << elements_ << "\n";
-  return forAPage(runGnuplot(script.str()), title_, height_);
+  return forAPage(runGnuplot(script.str()), title_);
 }
 
 }  // namespace rdi::train

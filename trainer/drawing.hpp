@@ -12,7 +12,7 @@
 namespace rdi::train {
 
 /// Lengths here are in pixels from the top left corner of the plot.
-constexpr double kTextLine = 20;
+constexpr double kTextLine = 20, kDrawingWidth = 800;
 
 struct Colour {
   double red, green, blue;  // 0..255
@@ -40,6 +40,13 @@ double widthOf(const std::string& utf8);
 /// What is too long for a label ends in dots.
 std::string shortened(const std::string& utf8);
 
+/// What gnuplot drew as parts for a page: no prolog, no groups that hold nothing, the page's colour for
+/// black, and identifiers that begin with the title's letters, so that another plot's are others.
+std::string forAPage(const std::string& gnuplotSvg, const std::string& title);
+
+/// Such parts as an <svg> element, at most `width` wide.
+std::string svgElement(const std::string& inner, const std::string& title, double width, double height);
+
 enum class Align { left, centre, right };
 
 /// A plot as a gnuplot script. gnuplot draws; where things go is reckoned here, so that nothing is cut or
@@ -65,6 +72,10 @@ public:
 
   /// The <svg> element; see draw() in trainer/plot.hpp.
   std::string svg() const;
+
+  /// What stands inside of it, kDrawingWidth x height().
+  std::string inner() const;
+  double height() const { return height_; }
 
 private:
   std::string screen(double x, double y) const;

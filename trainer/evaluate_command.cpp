@@ -24,6 +24,8 @@ void declareEvaluate(CLI::App& app, EvaluateArguments& arguments) {
                  "Instead of those in the file, e.g. 0.02,0.01; inf, -inf")
       ->delimiter(',')
       ->allow_extra_args(false);
+  app.add_option("--operating-point", arguments.operatingPoint,
+                 "The rule of this name in the file, instead of the one that it answers by");
   app.add_option("--exit", arguments.exit,
                  "Everybody leaves by this exit, e.g. main: the static net as baseline");
   app.add_option(
@@ -40,11 +42,16 @@ void declareEvaluate(CLI::App& app, EvaluateArguments& arguments) {
 void checkEvaluate(EvaluateArguments& arguments) {
   checkRequest(arguments);
   // The file would hold results beside a rule that they were not measured with.
-  if (arguments.write && (!arguments.thresholds.empty() || !arguments.exit.empty()))
-    throw CLI::ValidationError("--write",
-                               "is for the thresholds in the file; leave out --thresholds and --exit");
-  if (!arguments.exit.empty() && !arguments.thresholds.empty())
+  const bool givesThresholds = !arguments.thresholds.empty(), givesExit = !arguments.exit.empty(),
+             givesPoint = !arguments.operatingPoint.empty();
+  if (arguments.write && (givesThresholds || givesExit || givesPoint))
+    throw CLI::ValidationError(
+        "--write",
+        "is for the rule that the file answers by; leave out --thresholds, --exit and --operating-point");
+  if (givesExit && givesThresholds)
     throw CLI::ValidationError("--exit", "is a choice of thresholds; leave out --thresholds");
+  if (givesPoint && (givesThresholds || givesExit))
+    throw CLI::ValidationError("--operating-point", "is a whole rule; leave out --thresholds and --exit");
   if (!arguments.baseline.empty() && arguments.output.empty())
     throw CLI::ValidationError("--baseline", "is shown in the report; give --output FOLDER for it");
   if (arguments.evaluator.saveInputs && arguments.output.empty())
@@ -71,6 +78,8 @@ std::vector<float> thresholdsForExit(const Subject& subject, const std::string& 
 
 graph::ExitRule ruleOf(const EvaluateArguments& a, const Subject& subject) {
   graph::ExitRule rule = subject.rule;
+  if (!a.operatingPoint.empty() && a.operatingPoint != graph::kDefaultPoint)
+    rule = pointOf(subject, a.operatingPoint);
   if (!a.thresholds.empty()) rule.thresholds = a.thresholds;
   if (!a.exit.empty()) rule.thresholds = thresholdsForExit(subject, a.exit);
   if (rule.thresholds.empty()) {

@@ -155,7 +155,9 @@ std::string draw(const BarPlot& plot) {
   return drawing.svg();
 }
 
-std::string draw(const LinePlot& plot) {
+namespace {
+
+Drawing drawingOf(const LinePlot& plot) {
   std::vector<double> xs, ys;
   std::vector<Key> keys;
   for (size_t s = 0; s < plot.series.size(); ++s) {
@@ -215,7 +217,23 @@ std::string draw(const LinePlot& plot) {
       taken.push_back(box);
       drawing.write((box.left + box.right) / 2, (box.top + box.bottom) / 2, label, Align::centre);
     }
-  return drawing.svg();
+  return drawing;
+}
+
+}  // namespace
+
+std::string draw(const LinePlot& plot) { return drawingOf(plot).svg(); }
+
+std::string draw(const std::vector<LinePlot>& plots) {
+  std::string panels, title;
+  double height = 0;
+  for (const LinePlot& plot : plots) {
+    const Drawing drawing = drawingOf(plot);
+    panels += text("<g transform=\"translate(0,", height, ")\">\n", drawing.inner(), "</g>\n");
+    height += drawing.height();
+    title += (title.empty() ? "" : "; ") + plot.title;
+  }
+  return svgElement(panels, title, kDrawingWidth, height);
 }
 
 }  // namespace rdi::train

@@ -62,4 +62,7 @@ struct LinePlot {
 std::string draw(const BarPlot& plot);
 std::string draw(const LinePlot& plot);
 
+/// One <svg> element with the plots one below the other; their titles differ.
+std::string draw(const std::vector<LinePlot>& plots);
+
 }  // namespace rdi::train

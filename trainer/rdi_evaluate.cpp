@@ -6,7 +6,9 @@
 #include "trainer/compare_command.hpp"
 #include "trainer/deployed_command.hpp"
 #include "trainer/evaluate_command.hpp"
+#include "trainer/frontier_command.hpp"
 #include "trainer/report_command.hpp"
+#include "trainer/surface_command.hpp"
 
 int main(int argc, char** argv) {
   using namespace rdi::train;
@@ -19,6 +21,17 @@ int main(int argc, char** argv) {
       "calibrate", "Chooses the exit rule on held-out training images and writes it into the model");
   calibration.command = evaluation.command;
   declareCalibrate(*choose, calibration);
+  FrontierArguments sweep;
+  CLI::App* swept = app.add_subcommand(
+      "frontier",
+      "Cost against union and clean accuracy of several models, rules and thresholds, each attacked anew");
+  sweep.command = evaluation.command;
+  declareFrontier(*swept, sweep);
+  SurfaceArguments around;
+  CLI::App* surveyed = app.add_subcommand(
+      "surface", "The loss under the exit rule around test images: whether gradients lead anywhere");
+  around.command = evaluation.command;
+  declareSurface(*surveyed, around);
   CompareArguments comparison;
   CLI::App* together = app.add_subcommand("compare", "Several models' results in one table and on one page");
   declareCompare(*together, comparison);
@@ -35,6 +48,10 @@ int main(int argc, char** argv) {
   app.callback([&] {
     if (choose->parsed())
       checkCalibrate(calibration);
+    else if (swept->parsed())
+      checkFrontier(sweep);
+    else if (surveyed->parsed())
+      checkSurface(around);
     else if (deployed->parsed())
       checkDeployed(deployment);
     else if (engine == "opencv")
@@ -44,6 +61,8 @@ int main(int argc, char** argv) {
   });
   return runProgram(app, "rdi-evaluate", argc, argv, [&] {
     if (choose->parsed()) return calibrate(calibration);
+    if (swept->parsed()) return frontier(sweep);
+    if (surveyed->parsed()) return surface(around);
     if (together->parsed()) return compare(comparison);
     if (again->parsed()) return report(results);
     if (deployed->parsed() || engine == "opencv") return compareDeployed(deployment);

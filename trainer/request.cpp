@@ -180,14 +180,15 @@ std::vector<Attack> attacksOf(const Request& a, const Subject& subject) {
 
 std::optional<std::vector<AttackedScores>> runAttacks(const Request& a, Evaluator& evaluator,
                                                       const std::vector<Attack>& attacks,
-                                                      const graph::ExitRule& rule) {
+                                                      const graph::ExitRule& rule, const RunPlace& place) {
   catchStopSignals();
   ProgressLine line;
   EvaluatorHooks hooks;
   hooks.stop = stopRequested;
   hooks.progress = [&](const Attack& attack, int64_t images, double secondsLeft) {
-    line.show(text(images, "/", evaluator.imageCount(), " images, ", attack.name, ", ",
-                   clockTime(secondsLeft), " left"));
+    const double seconds = secondsLeft + (place.later ? place.later(secondsLeft) : 0);
+    line.show(text(place.name, place.name.empty() ? "" : ": ", images, "/", evaluator.imageCount(),
+                   " images, ", attack.name, ", ", clockTime(seconds), " left"));
   };
   auto scores = evaluator.run(attacks, rule, hooks);
   line.finish();

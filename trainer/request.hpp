@@ -4,6 +4,7 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -34,10 +35,17 @@ void checkRequest(Request& request);
 /// The attacks asked for, each once; none when none was.
 std::vector<Attack> attacksOf(const Request& request, const Subject& subject);
 
+/// For the progress line of a run that is one of many.
+struct RunPlace {
+  std::string name;
+  std::function<double(double here)> later;  // seconds of the runs to come when this one takes `here` more
+};
+
 /// Runs the clean images and the attacks with a progress line, SIGINT and SIGTERM stop it: then nothing.
 std::optional<std::vector<AttackedScores>> runAttacks(const Request& request, Evaluator& evaluator,
                                                       const std::vector<Attack>& attacks,
-                                                      const graph::ExitRule& rule);
+                                                      const graph::ExitRule& rule,
+                                                      const RunPlace& place = {});
 
 /// What a rule makes of scores that runAttacks gave.
 Evaluation evaluationOf(const Subject& subject, const std::string& set, uint64_t seed,

@@ -5,6 +5,7 @@
 
 #include <unistd.h>
 
+#include <cstdio>
 #include <filesystem>
 #include <fstream>
 
@@ -13,9 +14,12 @@
 #include "graph/shapes.hpp"
 #include "trainer/model_fit.hpp"
 #include "trainer/progress_line.hpp"
+#include "trainer/train_options.hpp"
 
 namespace rdi::train {
 namespace {
+
+constexpr int64_t kUsualHeldOut = 5000;
 
 // The same number of classes in another order, or of other things, would be counted as wrong answers.
 void checkClassNames(const std::vector<std::string>& expected, const DataSource& source) {
@@ -47,11 +51,38 @@ Subject loadSubject(const std::string& file, const std::string& data) {
   return subject;
 }
 
+graph::ExitRule pointOf(const Subject& subject, const std::string& name) {
+  return namingTheModel(subject.file, [&] {
+    graph::ExitRule rule = graph::pointNamed(subject.metadata.operatingPoints, name).rule;
+    rule.scores = graph::Scores::logits;
+    graph::checkRule(rule, subject.exitCount());
+    return rule;
+  });
+}
+
 ImageSet loadImages(const Subject& subject, Split split) {
   ProgressLine line;
   const ImageSet images = subject.source.load(split, loadingOn(line));
   namingTheModel(subject.file, [&] { checkModelFitsData(subject.model, images, subject.source); });
   return images;
+}
+
+ImageSet loadHeldOut(const Subject& subject, int64_t count) {
+  const ImageSet all = loadImages(subject, Split::train);
+  const std::optional<HeldOut> recorded = heldOutOf(subject.metadata.recipe, subject.source.name);
+  if (!recorded) {
+    std::fprintf(
+        stderr,
+        "rdi-evaluate: %s does not say which images it was trained on; a rule chosen on images it knows is "
+        "too trusting\n",
+        subject.file.c_str());
+    return heldOutPart(all, count > 0 ? count : kUsualHeldOut, 0);
+  }
+  if (recorded->count < 1)
+    throw Error(text(subject.file, ": was trained on all images, none is left to choose a rule on"));
+  const HeldOut asked{count > 0 ? count : recorded->count, recorded->seed};
+  checkStillHeldOut(asked, *recorded, subject.file);
+  return heldOutPart(all, asked.count, asked.seed);
 }
 
 void checkWritable(const std::string& path) {

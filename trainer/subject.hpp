@@ -32,9 +32,18 @@ struct Subject {
 /// that are not known or have other classes than the file names.
 Subject loadSubject(const std::string& file, const std::string& data);
 
+/// The rule of an operating point of the file, of logits as `rule`. Throws rdi::Error naming the file when it
+/// has no such point or its thresholds do not fit.
+graph::ExitRule pointOf(const Subject& subject, const std::string& name);
+
 /// The subject's images of a split, with a progress line when reading takes long. Throws rdi::Error when they
 /// do not fit the model.
 ImageSet loadImages(const Subject& subject, Split split);
+
+/// Training images that the model was not trained on, as its recipe says: the first `count` of them, or all
+/// when 0. Where it does not say, the last images and a warning on stderr. Throws rdi::Error when none is
+/// left.
+ImageSet loadHeldOut(const Subject& subject, int64_t count);
 
 /// Throws rdi::Error when the file cannot be written: before hours of work, not after them. An empty path is
 /// fine.

@@ -93,6 +93,95 @@ TEST(Convert, KeepsTheThresholdsOfTheExitsThatAreKept) {
   EXPECT_EQ(ruleOf(toEarlyExit(calibrated(), "in.onnx", options)).thresholds, (std::vector<float>{0.1f}));
 }
 
+onnx::ModelProto withPoints() {
+  auto model = calibrated();
+  graph::Metadata metadata;
+  graph::ExitRule fast;
+  fast.thresholds = {1.5f, 1.25f};
+  metadata.operatingPoints = {{"careful", calibratedRule(), nullptr}, {"fast", fast, {{"policy", "cost"}}}};
+  graph::writeMetadata(model, metadata);
+  return model;
+}
+
+/// What the plugin is offered, from the attribute of the main exit's gate.
+std::vector<graph::OperatingPoint> offeredBy(const onnx::ModelProto& model) {
+  for (const auto& node : model.graph().node())
+    if (node.name() == "exit") {
+      const std::string value = graph::stringAttribute(node, "operating_points", "");
+      if (!value.empty()) return graph::pointsFromJson(nlohmann::json::parse(value));
+    }
+  return {};
+}
+
+TEST(Convert, KeepsTheOperatingPoints) {
+  const auto model = toEarlyExit(withPoints(), "in.onnx", {});
+  EXPECT_TRUE(graph::sameRule(ruleOf(model), calibratedRule()));
+  EXPECT_EQ(graph::pointsToJson(graph::readMetadata(model).operatingPoints),
+            graph::pointsToJson(graph::readMetadata(withPoints()).operatingPoints));
+  EXPECT_EQ(graph::readMetadata(toNestedIf(withPoints(), "in.onnx", {})).operatingPoints.size(), 2U);
+  const auto offered = offeredBy(model);
+  ASSERT_EQ(offered.size(), 3U);
+  EXPECT_EQ(offered[0].name, "careful");
+  EXPECT_EQ(offered[1].name, "default");
+  EXPECT_TRUE(graph::sameRule(offered[1].rule, calibratedRule()));
+  EXPECT_EQ(offered[2].rule.thresholds, (std::vector<float>{1.5f, 1.25f}));
+}
+
+TEST(Convert, AFileWithoutPointsIsWhatItWasBeforeThereWereAny) {
+  const auto model = toEarlyExit(calibrated(), "in.onnx", {});
+  for (const auto& entry : model.metadata_props()) EXPECT_NE(entry.key(), "rdi.operating_points");
+  for (const auto& node : model.graph().node())
+    for (const auto& attribute : node.attribute()) EXPECT_NE(attribute.name(), "operating_points");
+}
+
+TEST(Convert, AnOperatingPointTakesThePlaceOfTheRule) {
+  ConvertOptions options;
+  options.operatingPoint = "fast";
+  const auto model = toEarlyExit(withPoints(), "in.onnx", options);
+  EXPECT_EQ(ruleOf(model).thresholds, (std::vector<float>{1.5f, 1.25f}));
+  EXPECT_EQ(ruleOf(model).criterion, graph::Criterion::entropy);
+  EXPECT_EQ(ruleOf(model).fusion, graph::Fusion::last);
+  EXPECT_EQ(graph::pointNamed(offeredBy(model), "default").rule.thresholds, ruleOf(model).thresholds);
+  EXPECT_TRUE(graph::readMetadata(model).results.is_null()) << "measured with another rule";
+  EXPECT_EQ(graph::readMetadata(model).calibration, (nlohmann::json{{"policy", "cost"}}));
+  EXPECT_EQ(ruleOf(toNestedIf(withPoints(), "in.onnx", options)).thresholds, ruleOf(model).thresholds);
+
+  options.operatingPoint = "default";
+  EXPECT_EQ(graph::serialize(toEarlyExit(withPoints(), "in.onnx", options)),
+            graph::serialize(toEarlyExit(withPoints(), "in.onnx", {})));
+  options.operatingPoint = "fats";
+  EXPECT_EQ(messageOf(withPoints(), options),
+            "in.onnx: has no operating point 'fats'; did you mean fast?; it has careful, fast");
+}
+
+TEST(Convert, KeepsThePointsThresholdsOfTheExitsThatAreKept) {
+  ConvertOptions options;
+  options.exits = {"exit2", "main"};
+  const auto points = graph::readMetadata(toEarlyExit(withPoints(), "in.onnx", options)).operatingPoints;
+  ASSERT_EQ(points.size(), 2U);
+  EXPECT_EQ(points[1].rule.thresholds, (std::vector<float>{1.25f}));
+  EXPECT_TRUE(points[1].calibration.is_null()) << "it speaks of other exits";
+  options.exits = {"main", "exit1"};
+  options.thresholds = {0.5f};
+  EXPECT_TRUE(graph::readMetadata(toEarlyExit(withPoints(), "in.onnx", options)).operatingPoints.empty())
+      << "no point has a threshold for the main exit";
+  options = {};
+  options.exits = {"main"};
+  EXPECT_TRUE(graph::readMetadata(toEarlyExit(withPoints(), "in.onnx", options)).operatingPoints.empty());
+}
+
+TEST(Convert, InspectShowsThePointsAndWhichOneIsTheDefault) {
+  for (const auto& model : {withPoints(), toEarlyExit(withPoints(), "in.onnx", {})}) {
+    const auto points = inspect(model, "in.onnx", 1).at("operating_points");
+    ASSERT_EQ(points.size(), 2U);
+    EXPECT_EQ(points[0].at("name"), "careful");
+    EXPECT_EQ(points[0].at("is_default"), true);
+    EXPECT_EQ(points[1].at("is_default"), false);
+    EXPECT_EQ(points[1].at("thresholds"), (nlohmann::json{1.5, 1.25}));
+  }
+  EXPECT_FALSE(inspect(calibrated(), "in.onnx", 1).contains("operating_points"));
+}
+
 TEST(Convert, OneExitAloneNeedsNoThreshold) {
   ConvertOptions options;
   options.exits = {"main"};

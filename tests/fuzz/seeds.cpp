@@ -113,6 +113,7 @@ onnx::ModelProto seedModel() {
   metadata.preprocessing.emplace();
   metadata.rule.emplace();
   metadata.rule->thresholds = {0.3f, INFINITY};
+  metadata.operatingPoints = {{"fast", *metadata.rule, {{"policy", "cost"}}}};
   metadata.results = {{"accuracy", 0.5}};
   graph::writeMetadata(model, metadata);
   return model;

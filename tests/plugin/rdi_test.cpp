@@ -5,12 +5,16 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <limits>
+#include <set>
 #include <thread>
 
+#include "graph/attributes.hpp"
 #include "graph/cost.hpp"
+#include "graph/early_exit.hpp"
 #include "graph/metadata.hpp"
 #include "graph/model_io.hpp"
 #include "tests/layers/early_exit_nets.hpp"
@@ -98,6 +102,93 @@ TEST_F(Plugin, RefusesThresholdsThatAreNoThresholds) {
   EXPECT_TRUE(mentions(messageOf([&] { setThresholds(net, {0.1f}); }), "1 thresholds given, the net has 2"));
   EXPECT_TRUE(mentions(messageOf([&] { setThresholds(net, {0.1f, std::nanf("")}); }), "threshold 2 is NaN"));
   EXPECT_EQ(thresholds(net), (std::vector<float>{-kInfinity, -kInfinity}));
+}
+
+// What half of the pictures are surer than at the first exit.
+float medianUncertainty(const onnx::ModelProto& model, const cv::Mat& pictures, graph::Criterion criterion) {
+  cv::dnn::Net net = test::load(graph::buildStatic(model, graph::exitNames(model)[0]));
+  net.setInput(pictures);
+  const cv::Mat scores = net.forward();
+  std::vector<float> probabilities(static_cast<size_t>(scores.size[1])), all;
+  for (int row = 0; row < scores.size[0]; ++row) {
+    graph::toProbabilities(scores.ptr<float>(row), scores.size[1], graph::Scores::logits,
+                           probabilities.data());
+    all.push_back(graph::uncertainty(probabilities.data(), scores.size[1], criterion));
+  }
+  std::sort(all.begin(), all.end());
+  return (all[all.size() / 2 - 1] + all[all.size() / 2]) / 2;
+}
+
+// Points that differ from the file's rule in everything that a rule has.
+onnx::ModelProto withPoints(onnx::ModelProto model) {
+  graph::Metadata metadata;
+  graph::ExitRule fast, careful, patient;
+  fast.thresholds = {kInfinity, kInfinity};
+  careful.criterion = graph::Criterion::margin;
+  careful.fusion = graph::Fusion::mean;
+  careful.thresholds = {medianUncertainty(model, test::pictures(model, 60), careful.criterion), -kInfinity};
+  patient.criterion = graph::Criterion::maxProbability;
+  patient.patience = 2;
+  patient.thresholds = {1, 1};
+  metadata.operatingPoints = {
+      {"careful", careful, nullptr}, {"fast", fast, nullptr}, {"patient", patient, nullptr}};
+  graph::writeMetadata(model, metadata);
+  return model;
+}
+
+TEST_F(Plugin, AnOperatingPointAnswersAsAFileMadeForIt) {
+  const onnx::ModelProto model = withPoints(model_);
+  const cv::Mat pictures = test::pictures(model, 60);
+  cv::dnn::Net net = test::load(test::earlyExitModel(model));
+  EXPECT_EQ(operatingPoints(net), (std::vector<std::string>{"careful", "default", "fast", "patient"}));
+  net.setInput(pictures);
+  const auto expectRule = [&](const graph::ExitRule& rule) {
+    cv::dnn::Net expected = test::load(test::earlyExitModel(model_, rule));
+    expected.setInput(pictures);
+    const std::vector<float> scores = test::valuesOf(expected.forward());
+    EXPECT_EQ(test::valuesOf(net.forward()), scores);
+    EXPECT_EQ(lastExits(net), lastExits(expected));
+    EXPECT_EQ(thresholds(net), rule.thresholds);
+    const std::vector<int> taken = lastExits(net);
+    return std::set<int>(taken.begin(), taken.end()).size();
+  };
+  size_t mostExits = 0;
+  for (const graph::OperatingPoint& point : graph::readMetadata(model).operatingPoints) {
+    SCOPED_TRACE(point.name);
+    setOperatingPoint(net, point.name);
+    mostExits = std::max(mostExits, expectRule(point.rule));
+  }
+  EXPECT_GT(mostExits, 1u) << "no rule had anything to decide";
+  setOperatingPoint(net, "default");
+  expectRule(graph::mainExitOnly(3));
+}
+
+TEST_F(Plugin, AWrongOperatingPointChangesNothingAndNamesThoseThatAreThere) {
+  cv::dnn::Net net = test::load(test::earlyExitModel(withPoints(model_)));
+  EXPECT_TRUE(
+      mentions(messageOf([&] { setOperatingPoint(net, "fats"); }),
+               "no operating point 'fats'; did you mean fast?; it has careful, default, fast, patient"));
+  EXPECT_EQ(thresholds(net), (std::vector<float>{-kInfinity, -kInfinity}));
+  cv::dnn::Net without = test::load(test::earlyExitModel(model_));
+  EXPECT_TRUE(operatingPoints(without).empty());
+  EXPECT_TRUE(
+      mentions(messageOf([&] { setOperatingPoint(without, "fast"); }), "the net has no operating points"));
+}
+
+TEST_F(Plugin, DamagedOperatingPointsAreRefusedWhenTheNetIsLoaded) {
+  for (const char* damaged :
+       {"{", "[]", "{\"fast\": {\"thresholds\": [1]}}", "{\"fast\": {\"criterion\": \"hope\"}}"}) {
+    onnx::ModelProto early = test::earlyExitModel(withPoints(model_));
+    for (auto& node : *early.mutable_graph()->mutable_node())
+      if (node.name() == "exit") graph::setAttribute(node, "operating_points", std::string(damaged));
+    EXPECT_TRUE(mentions(messageOf([&] {
+                           cv::dnn::Net net = test::load(early);
+                           net.setInput(test::pictures(model_, 1));
+                           net.forward();
+                         }),
+                         "attribute operating_points cannot be read"))
+        << damaged;
+  }
 }
 
 TEST_F(Plugin, SaysThatAnotherNetHasNoExits) {

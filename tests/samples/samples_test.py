@@ -7,6 +7,7 @@ Environment: RDI_BIN (folder of the programs), RDI_LIBRARY (librdi.so), RDI_SAMP
 """
 
 import gzip
+import json
 import os
 import re
 import struct
@@ -96,6 +97,42 @@ class SamplesTest(unittest.TestCase):
                 model = self.early_exit("forced.onnx", thresholds)
                 result = self.program("classify_image", model, *self.pictures, expect=0)
                 self.assertEqual([row[3] for row in ROW.findall(result.stdout)], [exit_name] * 5)
+
+    def with_points(self, name, points):
+        """An early-exit file with operating points: repeated fields of protobuf files add up when these are joined."""
+        def field(number, value):
+            size, varint = len(value), b""
+            while size >= 0x80:
+                varint, size = varint + bytes([size & 0x7F | 0x80]), size >> 7
+            return bytes([number << 3 | 2]) + varint + bytes([size]) + value
+
+        entry = field(1, b"rdi.operating_points") + field(2, json.dumps(points).encode())
+        with open(self.fresh, "rb") as source, open(self.path(name + ".multi"), "wb") as target:
+            target.write(source.read() + field(14, entry))
+        self.program("rdi-convert", self.path(name + ".multi"), "-o", self.path(name), "--thresholds=-inf,-inf", expect=0)
+        return self.path(name)
+
+    def test_an_operating_point_is_chosen_by_its_name(self):
+        rule = {"criterion": "entropy", "fusion": "last", "patience": 1}
+        model = self.with_points("points.onnx", {"fast": {**rule, "thresholds": ["inf", "inf"]},
+                                                 "half": {**rule, "thresholds": ["-inf", "inf"]},
+                                                 "fused": {**rule, "fusion": "mean", "thresholds": ["inf", "inf"]}})
+        python = ["classify.py", model, self.pictures[0], "--library", LIBRARY]
+        for program in [["classify_image", model, self.pictures[0]], python]:
+            for point, exit_name in [([], "main"), (["fast"], "exit1"), (["half"], "exit2")]:
+                with self.subTest(program=program[0], point=point):
+                    option = ["--operating-point"] * len(point) + point
+                    result = self.program(*program, *option, expect=0)
+                    self.assertEqual([row[3] for row in ROW.findall(result.stdout)], [exit_name])
+            wrong = self.program(*program, "--operating-point", "fats", expect=1)
+            self.assertIn("no operating point 'fats'", wrong.stderr)
+            self.assertIn("fast, fused, half", wrong.stderr.replace("default, ", ""))
+        self.assertIn("another fusion", self.program(*python, "--operating-point", "fused", expect=1).stderr)
+        fused = self.program("classify_image", model, self.pictures[0], "--operating-point", "fused", expect=0)
+        self.assertEqual([row[3] for row in ROW.findall(fused.stdout)], ["exit1"])
+        without = self.program("classify.py", self.model, self.pictures[0], "--library", LIBRARY, "--operating-point",
+                               "fast", expect=1)
+        self.assertIn("it has none", without.stderr)
 
     def test_an_unreadable_picture_is_named_and_the_others_are_classified(self):
         result = self.program("classify_image", self.model, self.path("broken.png"), self.path("nowhere.png"),

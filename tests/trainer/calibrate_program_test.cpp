@@ -143,6 +143,61 @@ TEST_F(Calibrate, WritesTheRuleAndHowItWasChosenIntoTheModel) {
   EXPECT_EQ(graph::readMetadata(graph::loadModel(other)).calibration["policy"], "equal-shares");
 }
 
+TEST_F(Calibrate, ANamedRuleLeavesTheOneThatTheModelAnswersBy) {
+  calibrated({"--policy", "cost", "--max-drop", "1"});
+  const graph::Metadata before = metadata();
+  calibrated({"--policy", "given", "--thresholds", "inf", "--operating-point", "fast"});
+  calibrated({"--policy", "given", "--thresholds=-inf", "--fusion", "mean", "--operating-point", "careful"});
+  graph::Metadata after = metadata();
+  EXPECT_EQ(graph::ruleToJson(*after.rule), graph::ruleToJson(*before.rule));
+  EXPECT_EQ(after.calibration, before.calibration);
+  ASSERT_EQ(after.operatingPoints.size(), 2U);
+  EXPECT_EQ(after.operatingPoints[0].name, "careful");
+  EXPECT_EQ(after.operatingPoints[0].rule.fusion, graph::Fusion::mean);
+  EXPECT_EQ(after.operatingPoints[1].calibration["policy"], "given");
+  const double cheapest = graph::readMetadata(graph::loadModel(model_))
+                              .operatingPoints[1]
+                              .calibration["chosen_on"]["chosen"]["paid_fraction"];
+  EXPECT_LT(cheapest, before.calibration["chosen_on"]["chosen"]["paid_fraction"]);
+
+  // A model is evaluated by a point as by the same thresholds.
+  const auto shown = [&](const std::vector<std::string>& rule) {
+    std::vector<std::string> arguments = {model_, "--data", data_, "--threads", "1"};
+    arguments.insert(arguments.end(), rule.begin(), rule.end());
+    const test::ProgramResult result = test::runProgram(RDI_EVALUATE, arguments, folder_.path());
+    EXPECT_EQ(result.exitCode, 0) << result.err;
+    return result.out;
+  };
+  EXPECT_EQ(shown({"--operating-point", "fast"}), shown({"--thresholds", "inf"}));
+  EXPECT_EQ(shown({"--operating-point", "default"}), shown({}));
+  EXPECT_NE(shown({"--operating-point", "fast"}), shown({}));
+
+  calibrated({"--policy", "given", "--thresholds", "inf", "--operating-point", "fast", "--default"});
+  after = metadata();
+  EXPECT_EQ(after.operatingPoints.size(), 2U);
+  EXPECT_EQ(graph::ruleToJson(*after.rule), graph::ruleToJson(after.operatingPoints[1].rule));
+  EXPECT_EQ(after.calibration["policy"], "given");
+}
+
+TEST_F(Calibrate, TheFirstNamedRuleOfAModelWithoutAnyIsTheOneItAnswersBy) {
+  ASSERT_FALSE(metadata().rule);
+  calibrated({"--operating-point", "balanced"});
+  ASSERT_TRUE(metadata().rule);
+  ASSERT_EQ(metadata().operatingPoints.size(), 1U);
+  EXPECT_TRUE(graph::sameRule(*metadata().rule, metadata().operatingPoints[0].rule));
+}
+
+TEST_F(Calibrate, AGivenRuleIsMeasuredAsItIs) {
+  calibrated({});
+  changeRecipe([](nlohmann::json&) {}, {{"accuracy", 0.5}});
+  const graph::Metadata before = metadata();
+  const nlohmann::json found = calibrated({"--policy", "given"})["calibration"];
+  EXPECT_EQ(found["rule"]["thresholds"], graph::ruleToJson(*before.rule)["thresholds"]);
+  EXPECT_EQ(found["chosen_on"]["chosen"], before.calibration["chosen_on"]["chosen"]);
+  EXPECT_EQ(metadata().results, before.results) << "of the very same rule";
+  EXPECT_EQ(out_.find("flatter"), std::string::npos) << out_;
+}
+
 TEST_F(Calibrate, TheSameSeedChoosesTheSame) {
   const auto found = [&](const std::string& seed) {
     return calibrated({"--check-share", "30", "--seed", seed})["calibration"];
@@ -236,6 +291,13 @@ TEST_F(Calibrate, RefusesWhatMakesNoSense) {
   refuse({"--policy", "accuracy"}, 2, "--max-cost");
   refuse({"--policy", "cost", "--max-cost", "50"}, 2, "is for --policy accuracy or robust");
   refuse({"--max-risk", "1"}, 2, "is for --policy risk");
+  refuse({"--thresholds", "1"}, 2, "is for --policy given");
+  refuse({"--default"}, 2, "is for a rule with a name");
+  refuse({"--operating-point", "default"}, 1, "answers by when nothing is said");
+  refuse({"--operating-point", "very fast"}, 1, "found 'very fast'");
+  refuse({"--policy", "given"}, 1, "holds no thresholds; give some with --thresholds");
+  refuse({"--policy", "given", "--thresholds", "1,2"}, 1, model_ + ": there are 2 thresholds for 2 exits");
+  refuse({"--policy", "given", "--thresholds", "1", "--fusion", "any"}, 1, "found 2 kinds of rules");
   refuse({"--policy", "robust", "--max-cost", "50"}, 2, "give --attack");
   refuse({"--policy", "risk", "--check-share", "0"}, 2, "the proof of --policy risk");
   refuse({"--policy", "accuracy", "--max-cost", "1"}, 1, "what exit1 costs");

@@ -172,5 +172,15 @@ TEST_F(Runner, SavesTheAttackedImagesAndTheirScores) {
   }
 }
 
+TEST_F(Runner, ABatchThatAnotherLimitCutShortIsMadeAnew) {
+  EvaluatorOptions kept = options_;
+  kept.folder = folder_.path("kept");
+  kept.limit = 40;  // 30 and 10
+  run(kept);
+  options_.limit = kept.limit = 55;
+  expectEqual(run(kept), run(options_));
+  expectEqual(run(kept), run(options_));
+}
+
 }  // namespace
 }  // namespace rdi::train

@@ -44,6 +44,14 @@ RDI_API std::vector<float> thresholds(const cv::dnn::Net& net);
 /// Sets them; they apply from the next forward. Throws cv::Exception for NaN or another number than K.
 RDI_API void setThresholds(cv::dnn::Net& net, const std::vector<float>& thresholds);
 
+/// Names of the exit rules that the file offers for use at run time, "default" being the one it answers by
+/// when nothing is said; empty when it offers no others. rdi-evaluate calibrate --operating-point adds them.
+RDI_API std::vector<std::string> operatingPoints(const cv::dnn::Net& net);
+
+/// Answers by this rule from the next forward: its thresholds, criterion, fusion and patience. Throws
+/// cv::Exception with the names that are there for another one.
+RDI_API void setOperatingPoint(cv::dnn::Net& net, const std::string& name);
+
 /// Index (0-based, K = main) of the exit that each row of the last forward took; empty before the first one.
 RDI_API std::vector<int> lastExits(const cv::dnn::Net& net);
 
