@@ -329,7 +329,13 @@ TEST_F(Programs, BadInputOfRdiEvaluateIsRefused) {
   expectRefused({RDI_EVALUATE, model_}, 2, "--data");
   expectRefused({RDI_EVALUATE, model_, "--data", data_, "--attack", "magic"}, 2, "--attack");
   expectRefused({RDI_EVALUATE, model_, "--data", data_, "--thresholds=1", "--write"}, 2,
-                "--write: is for the thresholds in the file; leave out --thresholds");
+                "--write: is for the rule that the file answers by; leave out --thresholds");
+  expectRefused({RDI_EVALUATE, model_, "--data", data_, "--operating-point", "fast", "--write"}, 2,
+                "leave out --thresholds, --exit and --operating-point");
+  expectRefused({RDI_EVALUATE, model_, "--data", data_, "--operating-point", "fast", "--exit", "main"}, 2,
+                "--operating-point: is a whole rule");
+  expectRefused({RDI_EVALUATE, model_, "--data", data_, "--operating-point", "fast"}, 1,
+                model_ + ": has no operating points, so none called 'fast'");
   expectRefused({RDI_EVALUATE, "calibrate", model_, "--data", data_, "--policy", "magic"}, 2, "--policy");
   expectRefused({RDI_EVALUATE, folder_.path("no.onnx"), "--data", data_}, 1, "no.onnx");
   expectRefused({RDI_EVALUATE, model_, "--data", data_, "--thresholds", "0.1,0.2"}, 1, "expected 1");
