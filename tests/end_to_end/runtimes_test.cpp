@@ -21,6 +21,7 @@
 #include "graph/nested_if.hpp"
 #include "graph/shapes.hpp"
 #include "tests/end_to_end/onnx_runtime.hpp"
+#include "tests/end_to_end/test_pictures.hpp"
 #include "trainer/data.hpp"
 #include "trainer/graph_module.hpp"
 
@@ -91,8 +92,7 @@ protected:
     const size_t values = blob.total();
     try {
       const auto recipe = rdi::graph::readMetadata(model_).recipe;
-      const auto source = rdi::train::dataSource(sourceFor(recipe.at("data").get<std::string>()));
-      const auto images = source.load(rdi::train::Split::test);
+      const auto images = rdi::test::testPictures(recipe.at("data").get<std::string>());
       if (images.pixels.size() < values) throw rdi::Error("too few test pictures");
       std::transform(images.pixels.begin(), images.pixels.begin() + long(values), blob.ptr<float>(),
                      [](uint8_t pixel) { return float(pixel) / 255; });
@@ -102,12 +102,6 @@ protected:
       random.fill(blob, cv::RNG::UNIFORM, 0.0, 1.0);
     }
     return blob;
-  }
-
-  static std::string sourceFor(const std::string& data) {
-    const char* folder = std::getenv("RDI_DATA");
-    const std::string root = folder ? folder : std::string(RDI_SOURCE_DIR) + "/../shared/data";
-    return data == "mnist" ? "mnist:" + root + "/mnist" : data;
   }
 
   Answers throughPlugin() const {
