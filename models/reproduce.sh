@@ -44,7 +44,12 @@ if [ ! -e "$out/run/model.onnx" ]; then
 fi
 case "$name" in
   rdi-*)
-    rdi-evaluate calibrate "$out/run/model.onnx" -o "$out/$name.onnx" --data "$data" --policy cost --max-drop 1
+    cp "$out/run/model.onnx" "$out/$name.onnx"
+    for point in "balanced --max-cost 79" "fast --max-cost 65" "careful --max-cost 92"; do
+      # shellcheck disable=SC2086  # a name and an option
+      rdi-evaluate calibrate "$out/$name.onnx" --data "$data" --policy accuracy --criterion margin --fusion last --patience 1 \
+        --operating-point $point
+    done
     rdi-convert "$out/$name.onnx" -o "$out/$name.early-exit.onnx"
     ;;
   *) cp "$out/run/model.onnx" "$out/$name.onnx" ;;

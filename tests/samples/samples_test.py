@@ -287,6 +287,25 @@ class SamplesTest(unittest.TestCase):
         self.assertEqual(written, ["frame-00.png", "frame-01.png", "frame-02.png"])
         self.assertGreaterEqual(cv2.imread(self.path(written[0])).shape[1], 640)
 
+    # cut_cifar10_objects.py
+
+    def test_objects_are_cut_out_of_opencvs_pictures_and_what_is_missing_is_named(self):
+        doc, out, frames = self.path("doc/html"), self.path("cut"), self.path("frames")
+        os.makedirs(doc)
+        result = self.program("cut_cifar10_objects.py", self.path("doc"), out, frames, expect=1)
+        self.assertIn("found no aero_det.jpg", result.stderr)
+        for name in ["Histogram_Equalization_Original_Image", "Morphology_1_Tutorial_Original_Image",
+                     "Pyramids_Tutorial_Original_Image", "Remap_Tutorial_Original_Image", "aero_det", "cat_det",
+                     "licenseplate_motion", "meanshift_result", "motion_original"]:
+            cv2.imwrite(f"{doc}/{name}.jpg", np.full((800, 700, 3), 90, np.uint8))
+        self.program("cut_cifar10_objects.py", self.path("doc"), out, frames, expect=0)
+        self.assertEqual(len(os.listdir(out)), 10)
+        self.assertEqual(sorted(os.listdir(frames)), [f"{i:02}.png" for i in range(10)])
+        self.assertEqual(cv2.imread(out + "/airplane-00.png").shape, (256, 256, 3))
+        cv2.imwrite(f"{doc}/cat_det.jpg", np.full((100, 100, 3), 90, np.uint8))
+        result = self.program("cut_cifar10_objects.py", self.path("doc"), out, frames, expect=1)
+        self.assertIn("cat_det.jpg: found 100 x 100 pixels, too few", result.stderr)
+
     def test_without_a_display_the_camera_names_the_way_out(self):
         video = self.write_video("in.avi", 2)
         result = self.program("camera", self.model, "--source", video, expect=1,
