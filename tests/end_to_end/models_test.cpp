@@ -9,7 +9,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
 #include <set>
 
 #include "graph/early_exit.hpp"
@@ -49,17 +48,6 @@ protected:
   std::string file(const std::string& ending) const {
     return std::string(RDI_SOURCE_DIR) + "/models/" + GetParam().name + ending;
   }
-
-  // Images 0..255 of the test set; false where they are not on this machine.
-  bool loadTestSet(rdi::train::ImageSet& images) const {
-    try {
-      images = rdi::test::testPictures(GetParam().data);
-      return true;
-    } catch (const rdi::Error& error) {
-      std::printf("%s\n", error.what());
-      return false;
-    }
-  }
 };
 
 TEST_P(Model, EarlyExitFileIsWhatTheConverterMakesOfTheTrainingFile) {
@@ -69,9 +57,9 @@ TEST_P(Model, EarlyExitFileIsWhatTheConverterMakesOfTheTrainingFile) {
 }
 
 TEST_P(Model, IsAsAccurateAndAsCheapAsPromisedOnTheTestSet) {
-  rdi::train::ImageSet images;
-  if (!loadTestSet(images))
-    GTEST_SKIP() << "the test set of " << GetParam().data << " is not on this machine";
+  const auto found = rdi::test::testPictures(GetParam().data);
+  if (!found) GTEST_SKIP() << "the test set of " << GetParam().data << " is not on this machine";
+  const rdi::train::ImageSet& images = *found;
   cv::dnn::Net net = cv::dnn::readNet(file(".early-exit.onnx"));
   const rdi::ModelInfo info = rdi::readModelInfo(file(".early-exit.onnx"));
   const auto exits = rdi::exits(net);
@@ -134,9 +122,9 @@ TEST_P(Model, RecordsThatItKeepsItsPromiseUnderEveryAttack) {
 
 // The same again on few pictures: a record is no proof.
 TEST_P(Model, HoldsUnderAttacksThatKnowTheRuleOnTheFirstPicturesOfTheTestSet) {
-  rdi::train::ImageSet images;
-  if (!loadTestSet(images))
-    GTEST_SKIP() << "the test set of " << GetParam().data << " is not on this machine";
+  const auto found = rdi::test::testPictures(GetParam().data);
+  if (!found) GTEST_SKIP() << "the test set of " << GetParam().data << " is not on this machine";
+  const rdi::train::ImageSet& images = *found;
   const onnx::ModelProto model = rdi::graph::loadModel(file(".onnx"));
   rdi::train::EvaluatorOptions options;
   options.limit = 150;

@@ -251,7 +251,7 @@ TEST_F(Calibrate, ProvesARiskOrSaysHowManyImagesThatTakes) {
 TEST_F(Calibrate, DrawsTheFrontier) {
   const std::string svg = folder_.path("frontier.svg");
   const std::vector<std::string> asked = {"--policy", "accuracy", "--max-cost", "90", "--frontier", svg};
-  if (std::system("gnuplot --version >/dev/null 2>&1") != 0) {
+  if (!test::hasGnuplot()) {
     expectRefused(asked, 1, "gnuplot-nox");
     GTEST_SKIP() << "gnuplot is not installed";
   }

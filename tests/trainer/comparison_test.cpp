@@ -5,12 +5,12 @@
 
 #include <gtest/gtest.h>
 
-#include <cstdlib>
 #include <limits>
 
 #include "graph/error.hpp"
 #include "tests/trainer/page.hpp"
 #include "tests/trainer/sample_evaluation.hpp"
+#include "tests/trainer/tiny.hpp"
 
 namespace rdi::train {
 namespace {
@@ -110,7 +110,7 @@ TEST(Comparison, WhatIsNotComparableIsMarkedInTheTable) {
 }
 
 TEST(Comparison, PageHasTableAndPlots) {
-  if (std::system("gnuplot --version >/dev/null 2>&1") != 0) GTEST_SKIP() << "gnuplot is not installed";
+  if (!test::hasGnuplot()) GTEST_SKIP() << "gnuplot is not installed";
   std::vector<Compared> models = twoModels();
   models.push_back({"third<.json", test::multiExitSample()});
   models[2].evaluation.model = "other.onnx";

@@ -22,7 +22,7 @@ constexpr char kEpsilon[] = "0.01";
 class FrontierPrograms : public TinyPrograms {
 protected:
   void SetUp() override {
-    if (std::system("gnuplot --version >/dev/null 2>&1") != 0) GTEST_SKIP() << "gnuplot is not installed";
+    if (!test::hasGnuplot()) GTEST_SKIP() << "gnuplot is not installed";
     TinyPrograms::SetUp();
     const Result trained = run(training(folder_.path("run"), 40));
     ASSERT_EQ(trained.exitCode, 0) << trained.err;

@@ -5,10 +5,9 @@
 
 #include <gtest/gtest.h>
 
-#include <cstdlib>
-
 #include "graph/error.hpp"
 #include "tests/trainer/page.hpp"
+#include "tests/trainer/tiny.hpp"
 
 namespace rdi::train {
 namespace {
@@ -16,7 +15,7 @@ namespace {
 class HeatMapFigure : public testing::Test {
 protected:
   void SetUp() override {
-    if (std::system("gnuplot --version >/dev/null 2>&1") != 0) GTEST_SKIP() << "gnuplot is not installed";
+    if (!test::hasGnuplot()) GTEST_SKIP() << "gnuplot is not installed";
   }
   HeatMaps figure_{"Figure",
                    "right",

@@ -5,7 +5,6 @@
 
 #include <gtest/gtest.h>
 
-#include <cstdlib>
 #include <functional>
 #include <regex>
 
@@ -24,7 +23,7 @@ using test::PathIs;
 class HtmlReportTest : public testing::Test {
 protected:
   void SetUp() override {
-    if (std::system("gnuplot --version >/dev/null 2>&1") != 0) GTEST_SKIP() << "gnuplot is not installed";
+    if (!test::hasGnuplot()) GTEST_SKIP() << "gnuplot is not installed";
   }
 };
 

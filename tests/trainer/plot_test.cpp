@@ -25,7 +25,7 @@ using test::PathIs;
 class Plot : public testing::Test {
 protected:
   void SetUp() override {
-    if (std::system("gnuplot --version >/dev/null 2>&1") != 0) GTEST_SKIP() << "gnuplot is not installed";
+    if (!test::hasGnuplot()) GTEST_SKIP() << "gnuplot is not installed";
   }
 };
 

@@ -72,6 +72,11 @@ onnx::ModelProto modelOf(const std::vector<onnx::NodeProto>& nodes,
   return model;
 }
 
+bool hasGnuplot() {
+  static const bool found = std::system("gnuplot --version >/dev/null 2>&1") == 0;
+  return found;
+}
+
 onnx::ModelProto tinyNet(bool hasBatchNormalization, uint64_t seed) {
   zoo::NetworkBuilder net("tiny", {1, 8, 8}, seed);
   zoo::ConvOptions conv;

@@ -54,6 +54,9 @@ onnx::NodeProto node(const std::string& type, const std::vector<std::string>& in
 /// dropout, main.
 onnx::ModelProto tinyNet(bool hasBatchNormalization, uint64_t seed = 1);
 
+/// Whether plots can be drawn here; a test of them that is skipped says that gnuplot is not installed.
+bool hasGnuplot();
+
 /// Idx files of an easy data set of such images in `folder`: train and t10k, raw. Returns "mnist:FOLDER".
 std::string writeTinyData(const std::string& folder, int64_t trainCount, int64_t testCount);
 
