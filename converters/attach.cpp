@@ -11,6 +11,7 @@
 #include "graph/metadata.hpp"
 #include "graph/model_io.hpp"
 #include "graph/partition.hpp"
+#include "graph/zoo/lean_branch.hpp"
 #include "graph/zoo/network_builder.hpp"
 
 namespace rdi::convert {
@@ -53,19 +54,7 @@ void prependNormalization(onnx::ModelProto& model, const AttachOptions& options)
   std::rotate(nodes.pointer_begin(), nodes.pointer_begin() + before, nodes.pointer_end());
 }
 
-constexpr int64_t kGrid = 8;  // pixels to a side, about, that a branch looks at
 constexpr int64_t kLeastWidth = 8, kWidthStep = 4, kMostWidth = 256;
-
-zoo::ConvOptions halvingConv(int64_t outChannels) {
-  zoo::ConvOptions options;
-  options.outChannels = outChannels;
-  options.stride = 2;
-  options.pad = 1;
-  options.init = zoo::Init::normalFanOut;
-  return options;
-}
-
-int64_t halved(int64_t size) { return (size - 1) / 2 + 1; }
 
 /// Writes one branch; every layer's name begins with it.
 class Branch {
@@ -84,41 +73,20 @@ public:
       checkBudget(static_cast<double>(shape_[1] * classes_));
       return classify();
     }
-    const int64_t window = std::max<int64_t>(std::min(shape_[2], shape_[3]) / kGrid, 1);
-    const int64_t width = widest(window);
-    return width >= kLeastWidth ? convolve(window, width) : flatten();
+    const graph::Shape features(shape_.begin() + 1, shape_.end());
+    const int64_t width = widest(features);
+    return width >= kLeastWidth ? zoo::addLeanBranch(net_, name_, x_, features, width, classes_) : flatten();
   }
 
 private:
-  double costOf(int64_t window, int64_t width) const {
-    const int64_t height1 = halved(shape_[2] / window), width1 = halved(shape_[3] / window);
-    const int64_t first = height1 * width1 * 9 * shape_[1] * width;
-    const int64_t second = halved(height1) * halved(width1) * 9 * width * 2 * width;
-    return static_cast<double>(first + second + 2 * width * classes_);
-  }
-
-  /// Channels of the first convolution that the budget allows.
-  int64_t widest(int64_t window) const {
+  /// Channels of the lean branch that the budget allows.
+  int64_t widest(const graph::Shape& features) const {
+    const auto cost = [&](int64_t width) {
+      return static_cast<double>(zoo::leanBranchMacs(features, width, classes_));
+    };
     int64_t width = 0;
-    while (width + kWidthStep <= kMostWidth && costOf(window, width + kWidthStep) <= budget_)
-      width += kWidthStep;
+    while (width + kWidthStep <= kMostWidth && cost(width + kWidthStep) <= budget_) width += kWidthStep;
     return width;
-  }
-
-  void pool(int64_t window) {
-    if (window > 1) x_ = net_.averagePool(name_ + ".pool", x_, window);
-  }
-
-  /// Two halving convolutions over the coarse picture. More depth wins more than more width or more pixels.
-  std::string convolve(int64_t window, int64_t width) {
-    pool(window);
-    for (int layer = 1; layer <= 2; ++layer) {
-      const std::string number = std::to_string(layer);
-      x_ = net_.conv(name_ + ".conv" + number, x_, halvingConv(layer * width));
-      x_ = net_.relu(name_ + ".relu" + number, net_.batchNorm(name_ + ".bn" + number, x_));
-    }
-    x_ = net_.flatten(name_ + ".flatten", net_.globalAveragePool(name_ + ".mean", x_));
-    return classify();
   }
 
   /// One linear layer on as fine a picture as the budget allows, brought to one scale before: features of a
@@ -131,7 +99,7 @@ private:
     int64_t window = 1;
     while (window < most && cost(window) > budget_) ++window;
     checkBudget(cost(window));
-    pool(window);
+    if (window > 1) x_ = net_.averagePool(name_ + ".pool", x_, window);
     x_ = net_.flatten(name_ + ".flatten", net_.batchNorm(name_ + ".bn", x_));
     return classify();
   }

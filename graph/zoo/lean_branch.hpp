@@ -6,15 +6,19 @@
 #include <cstdint>
 #include <string>
 
+#include "graph/shapes.hpp"
 #include "graph/zoo/network_builder.hpp"
 
 namespace rdi::zoo {
 
-/// A branch classifier that costs next to nothing: pools features of `size` x `size` to 8 x 8, halves them
-/// twice by convolutions of `width` channels (once where they are 4 x 4), pools and classifies. Few weights
-/// matter as much as few multiplications: applied to so few pixels, they are read more than they compute. Its
-/// layers are called `branch.*`, its output `exit`.
-void addLeanBranch(NetworkBuilder& net, const std::string& branch, const std::string& exit,
-                   const std::string& src, int64_t size, int64_t width, int64_t classes);
+/// Multiply-accumulates of a lean branch on C x H x W features.
+int64_t leanBranchMacs(const graph::Shape& features, int64_t width, int64_t classes);
+
+/// A branch classifier that costs next to nothing: pools features, C x H x W, to about 8 x 8, halves them
+/// twice by convolutions of `width` and of 2 `width` channels, pools and classifies; more depth wins more
+/// than more width or more pixels. Few weights matter as much as few multiplications: applied to so few
+/// pixels, they are read more than they compute. Its layers are called `branch.*`; returns its scores.
+std::string addLeanBranch(NetworkBuilder& net, const std::string& branch, const std::string& src,
+                          const graph::Shape& features, int64_t width, int64_t classes);
 
 }  // namespace rdi::zoo

@@ -64,8 +64,8 @@ constexpr ExitSpec kSixExits[] = {{2, Head::twoBlocks}, {5, Head::oneBlock}, {8,
 /// The paper puts exits after the 3rd and the 11th block and does not print their heads; these follow the
 /// same pattern as the six: two halving blocks at 32 x 32, none at 8 x 8.
 constexpr ExitSpec kTwoExits[] = {{4, Head::twoBlocks}, {12, Head::none}};
-/// A third, half and three quarters of the way.
-constexpr ExitSpec kLeanExits[] = {{8, Head::lean}, {12, Head::lean}, {15, Head::lean}};
+/// Half and three quarters of the way. docs/heads.md has what other places are worth.
+constexpr ExitSpec kLeanExits[] = {{12, Head::lean}, {15, Head::lean}};
 
 std::vector<ExitSpec> specsOf(MobileNetExits exits) {
   switch (exits) {
@@ -83,11 +83,13 @@ std::vector<ExitSpec> specsOf(MobileNetExits exits) {
 
 void sideExit(NetworkBuilder& net, int number, Head head, const std::string& src, int64_t channels,
               int64_t size) {
-  const std::string branch = "branch_layer" + std::to_string(number);
+  const std::string exit = "exit" + std::to_string(number);
   if (head == Head::lean) {
-    addLeanBranch(net, branch, "exit" + std::to_string(number), src, size, kLeanWidth, net.classes());
+    const graph::Shape features = {channels, size, size};
+    net.addExit(exit, addLeanBranch(net, "branch_" + exit, src, features, kLeanWidth, net.classes()));
     return;
   }
+  const std::string branch = "branch_layer" + std::to_string(number);
   int index = 0;
   const auto next = [&] { return branch + "." + std::to_string(index++); };
   std::string x = src;
@@ -102,7 +104,7 @@ void sideExit(NetworkBuilder& net, int number, Head head, const std::string& src
   }
   x = net.globalAveragePool(next(), x);
   x = net.flatten(next(), x);
-  net.addExit("exit" + std::to_string(number), net.linear(next(), x, net.classes()));
+  net.addExit(exit, net.linear(next(), x, net.classes()));
 }
 
 }  // namespace

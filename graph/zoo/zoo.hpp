@@ -12,7 +12,7 @@
 namespace rdi::zoo {
 
 /// Names that build() knows: rdi-smallcnn, rdi-resnet38, rdi-mobilenetv2 (six exits), rdi-mobilenetv2-k2 (the
-/// paper's two), rdi-resnet38-lean and rdi-mobilenetv2-lean (three exits that cost at most 2 % of the
+/// paper's two), rdi-resnet38-lean and rdi-mobilenetv2-lean (two exits that cost at most 2 % of the
 /// backbone), and with one exit resnet38, mobilenetv2 (the backbones of those), resnet32 (a static net of
 /// about the cost that early exits leave of resnet38) and resnet20.
 std::vector<std::string> architectures();

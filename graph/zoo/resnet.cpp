@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: the rdi authors
 
-#include <algorithm>
-#include <iterator>
-
 #include "graph/zoo/architectures.hpp"
 #include "graph/zoo/lean_branch.hpp"
 #include "graph/zoo/network_builder.hpp"
@@ -13,12 +10,12 @@ namespace {
 
 constexpr int kFirstExitBlock = 1, kSecondExitBlock = 4;  // 0-based, in every group
 
-/// Where lean exits hang: half, two thirds and five sixths of the way, where features are worth classifying.
+/// Where lean exits hang: half and three quarters of the way. docs/heads.md has what other places are worth.
 struct LeanExit {
   int group, block;  // 0-based
+  int64_t width;
 };
-constexpr LeanExit kLeanExits[] = {{1, 2}, {1, 5}, {2, 2}};
-constexpr int64_t kLeanWidth = 32;
+constexpr LeanExit kLeanExits[] = {{1, 2, 48}, {2, 1, 32}};
 
 ConvOptions convolution(int64_t outChannels, int64_t kernel, int64_t stride = 1) {
   ConvOptions options;
@@ -84,14 +81,15 @@ onnx::ModelProto resNet(const std::string& name, int blocksPerGroup, ResNetExits
       const int64_t stride = group > 0 && block == 0 ? 2 : 1;
       const std::string layer = "group" + std::to_string(group) + "_layer" + std::to_string(block);
       x = basicBlock(net, layer, x, int64_t{16} << group, stride);
-      const auto isHere = [&](const LeanExit& exit) { return exit.group == group && exit.block == block; };
-      if (exits == ResNetExits::six) {
-        if (block == kFirstExitBlock || block == kSecondExitBlock) sideExit(net, group, ++exitNumber, x);
-      } else if (exits == ResNetExits::lean &&
-                 std::any_of(std::begin(kLeanExits), std::end(kLeanExits), isHere)) {
-        const std::string number = std::to_string(++exitNumber);
-        addLeanBranch(net, "branch_layer" + number, "exit" + number, x, 32 >> group, kLeanWidth,
-                      net.classes());
+      if (exits == ResNetExits::six && (block == kFirstExitBlock || block == kSecondExitBlock))
+        sideExit(net, group, ++exitNumber, x);
+      if (exits != ResNetExits::lean) continue;
+      for (const LeanExit& lean : kLeanExits) {
+        if (lean.group != group || lean.block != block) continue;
+        const std::string exit = "exit" + std::to_string(++exitNumber);
+        const int64_t size = 32 >> group;
+        const graph::Shape features = {int64_t{16} << group, size, size};
+        net.addExit(exit, addLeanBranch(net, "branch_" + exit, x, features, lean.width, net.classes()));
       }
     }
   }
