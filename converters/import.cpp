@@ -164,11 +164,33 @@ Misfits fill(onnx::GraphProto& graph, Sources& sources) {
   return misfits;
 }
 
+/// Patterns of an option that allows something.
+class Allowed {
+public:
+  Allowed(const std::vector<std::string>& given, const std::string& option) {
+    for (const auto& pattern : given) patterns_.emplace_back(pattern, option);
+  }
+
+  bool operator()(const std::string& name) const {
+    return std::any_of(patterns_.begin(), patterns_.end(), [&](const auto& p) { return p.matches(name); });
+  }
+
+private:
+  std::vector<Pattern> patterns_;
+};
+
+/// Takes out of `missing`, and returns, what may be missing.
+std::vector<std::string> takeFresh(std::vector<std::string>& missing, const Allowed& allowed) {
+  const auto first =
+      std::stable_partition(missing.begin(), missing.end(), [&](const auto& name) { return !allowed(name); });
+  std::vector<std::string> fresh(first, missing.end());
+  missing.erase(first, missing.end());
+  return fresh;
+}
+
 /// Sorts what the network did not use into what may be left over and what may not.
 std::vector<std::string> ignore(const Sources& unused, const std::string& architecture,
-                                const std::vector<std::string>& allowed, std::vector<std::string>& leftOver) {
-  std::vector<Pattern> patterns;
-  for (const auto& given : allowed) patterns.emplace_back(given, "--ignore");
+                                const Allowed& allowed, std::vector<std::string>& leftOver) {
   const auto dead = zoo::deadWeights(architecture);
   std::vector<std::string> ignored;
   for (const auto& [target, source] : unused) {
@@ -176,7 +198,7 @@ std::vector<std::string> ignore(const Sources& unused, const std::string& archit
     if (endsWith(name, "num_batches_tracked")) continue;  // a counter of the training
     if (std::find(dead.begin(), dead.end(), name) != dead.end())
       ignored.push_back(source.name + ", which no layer uses");
-    else if (std::any_of(patterns.begin(), patterns.end(), [&](const auto& p) { return p.matches(name); }))
+    else if (allowed(name))
       ignored.push_back(source.name);
     else
       leftOver.push_back(source.name);
@@ -233,7 +255,7 @@ void checkFits(const Misfits& misfits, const std::string& architecture) {
 
 Imported importWeights(const Weights& weights, const std::string& architecture,
                        const ImportOptions& options) {
-  Imported imported{zoo::build(architecture), {}};
+  Imported imported{zoo::build(architecture), {}, {}};
   try {
     Renamer rename(options.map);
     auto sources = renamed(weights, rename);
@@ -241,10 +263,11 @@ Imported importWeights(const Weights& weights, const std::string& architecture,
     for (const auto& [name, what] : weights.others) others[rename(name)] = what;
     rename.checkAllUsed(withoutWrappers(weights.tensors.begin()->first));
     auto misfits = fill(*imported.model.mutable_graph(), sources);
+    imported.fresh = takeFresh(misfits.missing, {options.fresh, "--fresh"});
     for (auto& name : misfits.missing)
       if (const auto other = others.find(name); other != others.end())
         name += text(" (", other->second, " there, expected a tensor of numbers)");
-    imported.ignored = ignore(sources, architecture, options.ignore, misfits.leftOver);
+    imported.ignored = ignore(sources, architecture, {options.ignore, "--ignore"}, misfits.leftOver);
     checkFits(misfits, architecture);
   } catch (const Error& error) {
     throw Error(text(weights.file, ": ", error.what()));

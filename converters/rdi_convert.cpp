@@ -85,6 +85,7 @@ onnx::ModelProto readModel(const Arguments& arguments, std::string& notes) {
   notes = rdi::text("filled with the weights of ", arguments.input,
                     weights.key.empty() || weights.key == "." ? "" : ", " + weights.key, "\n");
   for (const auto& ignored : imported.ignored) notes += rdi::text("ignored ", ignored, "\n");
+  for (const auto& fresh : imported.fresh) notes += rdi::text("fresh ", fresh, "\n");
   return std::move(imported.model);
 }
 
@@ -199,6 +200,8 @@ void addImportOptions(CLI::App& app, Arguments& arguments, CLI::Option* architec
       "FROM=TO renames tensors; FROM is a prefix, or re: and a regular expression");
   add("--ignore", arguments.import.ignore,
       "prefix, or re: and a regular expression: tensors that may be left over");
+  add("--fresh", arguments.import.fresh,
+      "likewise: tensors of the network that may be missing; they are made anew");
 }
 
 }  // namespace

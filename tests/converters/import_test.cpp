@@ -5,6 +5,8 @@
 
 #include <gtest/gtest.h>
 
+#include <set>
+
 #include "graph/attributes.hpp"
 #include "graph/zoo/zoo.hpp"
 #include "tests/converters/messages.hpp"
@@ -88,6 +90,23 @@ TEST_F(Import, IgnoresCountersAndWhatItMay) {
   expectImported({{}, {"head2."}});
   expectImported({{}, {"re:head\\d\\.(weight|bias)$"}});
   EXPECT_EQ(import({{}, {"head2."}}).ignored, (std::vector<std::string>{"head2.bias", "head2.weight"}));
+}
+
+TEST_F(Import, MakesAnewWhatMayBeMissing) {
+  weights_.tensors.erase("branch_layer1.0.weight");
+  weights_.tensors.erase("branch_layer1.0.bias");
+  expectRefused([&] { import(); }, {"2 are missing", "branch_layer1.0.weight"});
+  expectRefused([&] { import({{}, {}, { "branch_layer2." }}); }, {"2 are missing", "branch_layer1.0.weight"});
+  const auto imported = import({{}, {}, {"branch_layer"}});
+  EXPECT_EQ(std::set<std::string>(imported.fresh.begin(), imported.fresh.end()),
+            (std::set<std::string>{"branch_layer1.0.weight", "branch_layer1.0.bias"}));
+  const auto made = zoo::build("rdi-smallcnn");
+  for (int i = 0; i < made.graph().initializer_size(); ++i) {
+    const auto& tensor = imported.model.graph().initializer(i);
+    if (tensor.name() == "branch_layer1.0.weight")
+      EXPECT_EQ(tensor.SerializeAsString(), made.graph().initializer(i).SerializeAsString());
+  }
+  expectRefused([&] { import({{}, {}, { "re:*" }}); }, {"--fresh", "regular expression"});
 }
 
 TEST_F(Import, ListsEveryTensorThatDoesNotFit) {
