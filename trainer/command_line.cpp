@@ -87,12 +87,13 @@ private:
 };
 
 // OpenMP's threads spin while they wait for each other. Beside other work they keep the very thread that they
-// wait for from running: 25 images/s instead of 213 was seen. libgomp reads its settings before main, so the
-// program starts itself once more.
+// wait for from running: 25 images/s instead of 213 was seen. OpenBLAS's own threads do likewise, a sixth of
+// a core. Both libraries read their settings before main, so the program starts itself once more.
 void letWaitingThreadsSleep(char** argv) {
   if (std::getenv("OMP_WAIT_POLICY") != nullptr || std::getenv("GOMP_SPINCOUNT") != nullptr) return;
   setenv("OMP_WAIT_POLICY", "passive", 0);
-  execv("/proc/self/exe", argv);  // when it returns, it failed: slower is better than not at all
+  setenv("OPENBLAS_THREAD_TIMEOUT", "4", 0);  // 2^4 cycles
+  execv("/proc/self/exe", argv);              // when it returns, it failed: slower is better than not at all
 }
 
 // Features of a batch take megabytes. Given back to the system after each step and asked for again, they are

@@ -77,9 +77,7 @@ std::vector<float> thresholdsForExit(const Subject& subject, const std::string& 
 }
 
 graph::ExitRule ruleOf(const EvaluateArguments& a, const Subject& subject) {
-  graph::ExitRule rule = subject.rule;
-  if (!a.operatingPoint.empty() && a.operatingPoint != graph::kDefaultPoint)
-    rule = pointOf(subject, a.operatingPoint);
+  graph::ExitRule rule = pointOf(subject, a.operatingPoint);
   if (!a.thresholds.empty()) rule.thresholds = a.thresholds;
   if (!a.exit.empty()) rule.thresholds = thresholdsForExit(subject, a.exit);
   if (rule.thresholds.empty()) {

@@ -29,114 +29,122 @@ using torch::autograd::AutogradContext;
 using torch::autograd::Variable;
 using torch::autograd::variable_list;
 
-constexpr int64_t kLanes = 8;
-constexpr int64_t kBlock = 64;  // rows that stay in the first cache while their channels are gone through
-
-using Lanes = float __attribute__((vector_size(kLanes * sizeof(float)), aligned(alignof(float)), may_alias));
-
-// The lanes at p; memory need not be aligned.
-#define RDI_LANES(p) (*reinterpret_cast<Lanes*>(p))
-#define RDI_CONST_LANES(p) (*reinterpret_cast<const Lanes*>(p))
+constexpr int64_t kBlock = 64;  // rows whose sums are taken in float before they are added up in double
 
 struct Limits {
   float low, high;
 };
 
-// Sums over rows of src - origin and of its square, added to sums and squares.
-RDI_FOR_EACH_PROCESSOR void addMoments(const float* src, const float* origin, int64_t rows, int64_t channels,
-                                       double* sums, double* squares) {
+// What the channels of a row have in common.
+struct Affine {
+  const float *factor, *offset;
+};
+
+// Sums over rows of src - origin and of its square, added to sums and squares. All loops here go through
+// memory from front to back: rows are whole, and what is known of channels stays in the first cache.
+RDI_FOR_EACH_PROCESSOR void addMoments(const float* __restrict src, const float* __restrict origin,
+                                       int64_t rows, int64_t channels, float* __restrict scratch,
+                                       double* __restrict sums, double* __restrict squares) {
+  float* __restrict sum = scratch;
+  float* __restrict square = scratch + channels;
   for (int64_t first = 0; first < rows; first += kBlock) {
-    const int64_t last = std::min(rows, first + kBlock);
-    for (int64_t c = 0; c < channels; c += kLanes) {
-      const Lanes from = RDI_CONST_LANES(origin + c);
-      Lanes sum = {}, square = {};
-      for (int64_t r = first; r < last; ++r) {
-        const Lanes away = RDI_CONST_LANES(src + r * channels + c) - from;
-        sum += away;
-        square += away * away;
+    std::fill(scratch, scratch + 2 * channels, 0.0F);
+    for (int64_t r = first; r < std::min(rows, first + kBlock); ++r) {
+      const float* __restrict x = src + r * channels;
+      for (int64_t c = 0; c < channels; ++c) {
+        const float away = x[c] - origin[c];
+        sum[c] += away;
+        square[c] += away * away;
       }
-      for (int64_t j = 0; j < kLanes; ++j) {
-        sums[c + j] += sum[j];
-        squares[c + j] += square[j];
-      }
+    }
+    for (int64_t c = 0; c < channels; ++c) {
+      sums[c] += sum[c];
+      squares[c] += square[c];
     }
   }
 }
 
-// dst = clip(src factor + offset + shortcut)
-RDI_FOR_EACH_PROCESSOR void normalize(const float* src, const float* shortcut, const float* factor,
-                                      const float* offset, Limits limits, int64_t rows, int64_t channels,
-                                      float* dst) {
-  const Lanes low = limits.low - Lanes{}, high = limits.high - Lanes{};
-  for (int64_t first = 0; first < rows; first += kBlock) {
-    const int64_t last = std::min(rows, first + kBlock);
-    for (int64_t c = 0; c < channels; c += kLanes) {
-      const Lanes scale = RDI_CONST_LANES(factor + c), shift = RDI_CONST_LANES(offset + c);
-      for (int64_t r = first; r < last; ++r) {
-        const int64_t at = r * channels + c;
-        Lanes value = RDI_CONST_LANES(src + at) * scale + shift;
-        if (shortcut != nullptr) value += RDI_CONST_LANES(shortcut + at);
-        value = value < low ? low : value;
-        value = value > high ? high : value;
-        RDI_LANES(dst + at) = value;
-      }
+// dst = clip(src factor + offset + shortcut); the shortcut may be null.
+RDI_FOR_EACH_PROCESSOR void normalize(const float* __restrict src, const float* __restrict shortcut,
+                                      Affine affine, Limits limits, int64_t rows, int64_t channels,
+                                      float* __restrict dst) {
+  const float* __restrict factor = affine.factor;
+  const float* __restrict offset = affine.offset;
+  const auto clip = [limits](float value) {
+    value = value < limits.low ? limits.low : value;
+    return value > limits.high ? limits.high : value;
+  };
+  for (int64_t r = 0; r < rows; ++r) {
+    const float* __restrict x = src + r * channels;
+    float* __restrict y = dst + r * channels;
+    if (shortcut == nullptr) {
+      for (int64_t c = 0; c < channels; ++c) y[c] = clip(x[c] * factor[c] + offset[c]);
+    } else {
+      const float* __restrict added = shortcut + r * channels;
+      for (int64_t c = 0; c < channels; ++c) y[c] = clip(x[c] * factor[c] + offset[c] + added[c]);
     }
   }
 }
 
-// The gradient that passes the clipping; sums over rows of it, and of it times (src - mean). Written to
-// `passed` where that is wanted. What was clipped tells `result`, or where there is none, src again.
-RDI_FOR_EACH_PROCESSOR void addGradientMoments(const float* gradient, const float* src, const float* result,
-                                               const float* factor, const float* offset, const float* mean,
-                                               Limits limits, int64_t rows, int64_t channels, float* passed,
-                                               double* sums, double* dots) {
-  const Lanes low = limits.low - Lanes{}, high = limits.high - Lanes{}, zero = {};
+// The gradient that passes the clipping; sums over rows of it, and of it times (src - mean). With a shortcut,
+// `result` tells what was clipped and `passed` takes the gradient; without, both are null and src tells.
+RDI_FOR_EACH_PROCESSOR void addGradientMoments(const float* __restrict gradient, const float* __restrict src,
+                                               const float* __restrict result, Affine affine,
+                                               const float* __restrict mean, Limits limits, int64_t rows,
+                                               int64_t channels, float* __restrict passed,
+                                               float* __restrict scratch, double* __restrict sums,
+                                               double* __restrict dots) {
+  const float* __restrict factor = affine.factor;
+  const float* __restrict offset = affine.offset;
+  float* __restrict sum = scratch;
+  float* __restrict dot = scratch + channels;
+  const auto pass = [limits](float g, float y) { return y > limits.low && y < limits.high ? g : 0.0F; };
   for (int64_t first = 0; first < rows; first += kBlock) {
-    const int64_t last = std::min(rows, first + kBlock);
-    for (int64_t c = 0; c < channels; c += kLanes) {
-      const Lanes scale = RDI_CONST_LANES(factor + c), shift = RDI_CONST_LANES(offset + c);
-      const Lanes centre = RDI_CONST_LANES(mean + c);
-      Lanes sum = {}, dot = {};
-      for (int64_t r = first; r < last; ++r) {
-        const int64_t at = r * channels + c;
-        const Lanes x = RDI_CONST_LANES(src + at);
-        const Lanes y = result != nullptr ? RDI_CONST_LANES(result + at) : x * scale + shift;
-        Lanes g = RDI_CONST_LANES(gradient + at);
-        g = y > low ? g : zero;
-        g = y < high ? g : zero;
-        if (passed != nullptr) RDI_LANES(passed + at) = g;
-        sum += g;
-        dot += g * (x - centre);
+    std::fill(scratch, scratch + 2 * channels, 0.0F);
+    for (int64_t r = first; r < std::min(rows, first + kBlock); ++r) {
+      const float* __restrict x = src + r * channels;
+      const float* __restrict of = gradient + r * channels;
+      if (result == nullptr) {
+        for (int64_t c = 0; c < channels; ++c) {
+          const float g = pass(of[c], x[c] * factor[c] + offset[c]);
+          sum[c] += g;
+          dot[c] += g * (x[c] - mean[c]);
+        }
+      } else {
+        const float* __restrict y = result + r * channels;
+        float* __restrict dst = passed + r * channels;
+        for (int64_t c = 0; c < channels; ++c) {
+          const float g = pass(of[c], y[c]);
+          dst[c] = g;
+          sum[c] += g;
+          dot[c] += g * (x[c] - mean[c]);
+        }
       }
-      for (int64_t j = 0; j < kLanes; ++j) {
-        sums[c + j] += sum[j];
-        dots[c + j] += dot[j];
-      }
+    }
+    for (int64_t c = 0; c < channels; ++c) {
+      sums[c] += sum[c];
+      dots[c] += dot[c];
     }
   }
 }
 
 // dst = gradient factor + src slope + level; `clip`: what was clipped is yet to be taken out of the gradient.
-RDI_FOR_EACH_PROCESSOR void passBack(const float* gradient, const float* src, bool clip, const float* factor,
-                                     const float* offset, const float* slope, const float* level,
-                                     Limits limits, int64_t rows, int64_t channels, float* dst) {
-  const Lanes low = limits.low - Lanes{}, high = limits.high - Lanes{}, zero = {};
-  for (int64_t first = 0; first < rows; first += kBlock) {
-    const int64_t last = std::min(rows, first + kBlock);
-    for (int64_t c = 0; c < channels; c += kLanes) {
-      const Lanes scale = RDI_CONST_LANES(factor + c), shift = RDI_CONST_LANES(offset + c);
-      const Lanes ofSrc = RDI_CONST_LANES(slope + c), constant = RDI_CONST_LANES(level + c);
-      for (int64_t r = first; r < last; ++r) {
-        const int64_t at = r * channels + c;
-        const Lanes x = RDI_CONST_LANES(src + at);
-        Lanes g = RDI_CONST_LANES(gradient + at);
-        if (clip) {
-          const Lanes y = x * scale + shift;
-          g = y > low ? g : zero;
-          g = y < high ? g : zero;
-        }
-        RDI_LANES(dst + at) = g * scale + x * ofSrc + constant;
-      }
+RDI_FOR_EACH_PROCESSOR void passBack(const float* __restrict gradient, const float* __restrict src, bool clip,
+                                     Affine affine, const float* __restrict slope,
+                                     const float* __restrict level, Limits limits, int64_t rows,
+                                     int64_t channels, float* __restrict dst) {
+  const float* __restrict factor = affine.factor;
+  const float* __restrict offset = affine.offset;
+  const auto pass = [limits](float g, float y) { return y > limits.low && y < limits.high ? g : 0.0F; };
+  for (int64_t r = 0; r < rows; ++r) {
+    const float* __restrict x = src + r * channels;
+    const float* __restrict of = gradient + r * channels;
+    float* __restrict to = dst + r * channels;
+    if (clip) {
+      for (int64_t c = 0; c < channels; ++c)
+        to[c] = pass(of[c], x[c] * factor[c] + offset[c]) * factor[c] + x[c] * slope[c] + level[c];
+    } else {
+      for (int64_t c = 0; c < channels; ++c) to[c] = of[c] * factor[c] + x[c] * slope[c] + level[c];
     }
   }
 }
@@ -160,10 +168,14 @@ void overRows(int64_t rows, int64_t parts, const Body& body) {
 // Two sums a channel, each part's apart until the end.
 struct Sums {
   Sums(int64_t parts, int64_t channels)
-      : first(torch::zeros({parts, channels}, torch::kFloat64)), second(torch::zeros_like(first)) {}
+      : first(torch::zeros({parts, channels}, torch::kFloat64)),
+        second(torch::zeros_like(first)),
+        scratch(torch::empty({parts, 2 * channels})) {}
   double* firstOf(int64_t part) { return first.data_ptr<double>() + part * first.size(1); }
   double* secondOf(int64_t part) { return second.data_ptr<double>() + part * second.size(1); }
+  float* scratchOf(int64_t part) { return scratch.data_ptr<float>() + part * scratch.size(1); }
   Tensor first, second;
+  Tensor scratch;  // a block's own, in float
 };
 
 Tensor asFloat(const Tensor& values) { return values.to(torch::kFloat32).contiguous(); }
@@ -178,7 +190,8 @@ public:
   static Tensor forward(AutogradContext* context, const Tensor& src, const Tensor& scale, const Tensor& bias,
                         const Tensor& shortcut, const Tensor& mean, const Tensor& variance, double epsilon,
                         double low, double high, bool fromBatch, bool learns) {
-    const Tensor factor = scale.detach().to(torch::kFloat64) * (variance + epsilon).rsqrt();
+    const Tensor inverse = (variance + epsilon).rsqrt();
+    const Tensor factor = scale.detach().to(torch::kFloat64) * inverse;
     const Tensor factors = asFloat(factor);
     const Tensor offsets = asFloat(bias.detach().to(torch::kFloat64) - mean * factor);
     const Limits limits{static_cast<float>(low), static_cast<float>(high)};
@@ -188,11 +201,10 @@ public:
     const int64_t channels = src.size(1);
     overRows(rowsOf(src), at::get_num_threads(), [&](int64_t, int64_t first, int64_t rows) {
       const int64_t at = first * channels;
-      normalize(data(src) + at, hasShortcut ? data(added) + at : nullptr, data(factors), data(offsets),
+      normalize(data(src) + at, hasShortcut ? data(added) + at : nullptr, {data(factors), data(offsets)},
                 limits, rows, channels, dst.data_ptr<float>() + at);
     });
-    context->save_for_backward(
-        {src, factors, offsets, mean, (variance + epsilon).rsqrt(), hasShortcut ? dst : torch::empty({0})});
+    context->save_for_backward({src, factors, offsets, mean, inverse, hasShortcut ? dst : torch::empty({0})});
     context->saved_data["low"] = low;
     context->saved_data["high"] = high;
     context->saved_data["from_batch"] = fromBatch;
@@ -223,9 +235,9 @@ public:
       overRows(rows, parts, [&](int64_t part, int64_t first, int64_t count) {
         const int64_t at = first * channels;
         addGradientMoments(data(gradient) + at, data(src) + at, hasShortcut ? data(result) + at : nullptr,
-                           data(factors), data(offsets), data(means), limits, count, channels,
-                           hasShortcut ? passed.data_ptr<float>() + at : nullptr, sums.firstOf(part),
-                           sums.secondOf(part));
+                           {data(factors), data(offsets)}, data(means), limits, count, channels,
+                           hasShortcut ? passed.data_ptr<float>() + at : nullptr, sums.scratchOf(part),
+                           sums.firstOf(part), sums.secondOf(part));
       });
       const Tensor total = sums.first.sum(0);
       const Tensor dot = (sums.second.sum(0) + (means.to(torch::kFloat64) - mean) * total) * inverse;
@@ -244,7 +256,7 @@ public:
     overRows(rows, parts, [&](int64_t, int64_t first, int64_t count) {
       const int64_t at = first * channels;
       passBack(data(hasShortcut ? passed : gradient) + at, data(src) + at, /*clip=*/!hasShortcut,
-               data(factors), data(offsets), data(slopes), data(levels), limits, count, channels,
+               {data(factors), data(offsets)}, data(slopes), data(levels), limits, count, channels,
                ofSrc.data_ptr<float>() + at);
     });
     return {ofSrc,      ofScale,    ofBias,     passed,     Variable(), Variable(),
@@ -254,8 +266,7 @@ public:
 
 bool fits(const BatchNormInputs& in, const ForwardMode& mode) {
   const Tensor& src = in.src;
-  return src.device().is_cpu() && src.scalar_type() == torch::kFloat32 && src.dim() == 4 &&
-         src.size(1) % kLanes == 0 && src.numel() > 0 &&
+  return src.device().is_cpu() && src.scalar_type() == torch::kFloat32 && src.dim() == 4 && src.numel() > 0 &&
          src.is_contiguous(torch::MemoryFormat::ChannelsLast) &&
          !(mode.batchStatistics && mode.group != nullptr) &&
          (!in.shortcut.defined() ||
@@ -291,8 +302,8 @@ Tensor batchNormChain(const BatchNormInputs& in, const BatchNormChain& chain, co
       const Tensor origin = src[0].flatten(1).select(1, 0).contiguous();
       Sums sums(parts, channels);
       overRows(rows, parts, [&](int64_t part, int64_t first, int64_t count) {
-        addMoments(data(src) + first * channels, data(origin), count, channels, sums.firstOf(part),
-                   sums.secondOf(part));
+        addMoments(data(src) + first * channels, data(origin), count, channels, sums.scratchOf(part),
+                   sums.firstOf(part), sums.secondOf(part));
       });
       const auto count = static_cast<double>(rows);
       const Tensor away = sums.first.sum(0) / count;

@@ -27,8 +27,8 @@ struct BatchNormInputs {
 };
 
 /// With gradients of the first order for `src`, `scale`, `bias` and `shortcut`. One pass where `src` is
-/// float32 on a CPU, NHWC in memory, of a multiple of 8 channels, and no group shares the batch; else
-/// libtorch's operators one after the other, which give the same within rounding.
+/// float32 on a CPU, NHWC in memory, and no group shares the batch; else libtorch's operators one after the
+/// other, which give the same within rounding.
 torch::Tensor batchNormChain(const BatchNormInputs& in, const BatchNormChain& chain, const ForwardMode& mode);
 
 }  // namespace rdi::train

@@ -52,6 +52,7 @@ Subject loadSubject(const std::string& file, const std::string& data) {
 }
 
 graph::ExitRule pointOf(const Subject& subject, const std::string& name) {
+  if (name.empty() || name == graph::kDefaultPoint) return subject.rule;
   return namingTheModel(subject.file, [&] {
     graph::ExitRule rule = graph::pointNamed(subject.metadata.operatingPoints, name).rule;
     rule.scores = graph::Scores::logits;

@@ -32,8 +32,8 @@ struct Subject {
 /// that are not known or have other classes than the file names.
 Subject loadSubject(const std::string& file, const std::string& data);
 
-/// The rule of an operating point of the file, of logits as `rule`. Throws rdi::Error naming the file when it
-/// has no such point or its thresholds do not fit.
+/// The rule of an operating point of the file, of logits as `rule`; "" and "default" are `rule`. Throws
+/// rdi::Error naming the file when it has no such point or its thresholds do not fit.
 graph::ExitRule pointOf(const Subject& subject, const std::string& name);
 
 /// The subject's images of a split, with a progress line when reading takes long. Throws rdi::Error when they

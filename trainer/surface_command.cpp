@@ -24,11 +24,10 @@ namespace {
 constexpr int kSurfaceVersion = 1;
 
 graph::ExitRule ruleOf(const SurfaceArguments& a, const Subject& subject) {
-  if (!a.operatingPoint.empty() && a.operatingPoint != graph::kDefaultPoint)
-    return pointOf(subject, a.operatingPoint);
-  if (subject.rule.thresholds.empty()) return graph::mainExitOnly(subject.exitCount());
-  namingTheModel(subject.file, [&] { graph::checkRule(subject.rule, subject.exitCount()); });
-  return subject.rule;
+  const graph::ExitRule rule = pointOf(subject, a.operatingPoint);
+  if (rule.thresholds.empty()) return graph::mainExitOnly(subject.exitCount());
+  namingTheModel(subject.file, [&] { graph::checkRule(rule, subject.exitCount()); });
+  return rule;
 }
 
 nlohmann::json toJson(const LossSurface& surface) {

@@ -11,11 +11,11 @@ namespace rdi::train {
 
 /// What an attack knows about each of N images.
 struct Aim {
-  torch::Tensor labels{};  // N, int64: the right class
-  torch::Tensor other{};   // N, int64: the wrong class a targeted surrogate aims at; may be undefined
-  torch::Tensor exit{};    // N, int64: the exit drawn for it (AttackForm own), 0-based; may be undefined
-  torch::Tensor
-      reference;  // exits x N x C: ln p of the answers that divergence leads away from; may be undefined
+  torch::Tensor labels{};     // N, int64: the right class
+  torch::Tensor other{};      // N, int64: the wrong class a targeted surrogate aims at; may be undefined
+  torch::Tensor exit{};       // N, int64: the exit drawn for it (AttackForm own), 0-based; may be undefined
+  torch::Tensor reference{};  // exits x N x C: ln p of the answers that divergence leads away from; may be
+                              // undefined
 
   /// Of the images at these positions (int64).
   Aim pick(const torch::Tensor& rows) const;

@@ -56,7 +56,7 @@ TEST(Perturb, OneStepWithoutStartIsTheSignStepWorkedOutByHand) {
   options.randomStart = false;
   auto random = generator();
   const auto attacked = [&](const Goal& loss) {
-    return perturb(module, x, {label, {}, {}, {}}, options, loss, random).view(3);
+    return perturb(module, x, {label}, options, loss, random).view(3);
   };
   EXPECT_TRUE(torch::allclose(attacked(singleExit(0)), torch::tensor({0.4F, 1.0F, 0.04F})));  // clamped at 1
   EXPECT_TRUE(torch::allclose(attacked(singleExit(1)), torch::tensor({0.5F, 0.95F, 0.0F})));  // clamped at 0
@@ -77,7 +77,7 @@ TEST(Perturb, StaysInTheBallAndInThePixelRangeAndRaisesTheLoss) {
   for (const int steps : {0, 1, 7})
     for (const Goal& loss : {singleExit(0), singleExit(1), averageOfExits()}) {
       options.steps = steps;
-      const Tensor moved = perturb(module, x, {labels, {}, {}, {}}, options, loss, random);
+      const Tensor moved = perturb(module, x, {labels}, options, loss, random);
       // One rounding of x - epsilon or x + epsilon in float32.
       EXPECT_LE((moved - x).abs().max().item<float>(), 0.15F + 1e-6F);
       EXPECT_GE(moved.min().item<float>(), 0);
@@ -86,7 +86,7 @@ TEST(Perturb, StaysInTheBallAndInThePixelRangeAndRaisesTheLoss) {
     }
   options.steps = 7;
   for (size_t k : {0U, 1U}) {
-    const Tensor moved = perturb(module, x, {labels, {}, {}, {}}, options, singleExit(k), random);
+    const Tensor moved = perturb(module, x, {labels}, options, singleExit(k), random);
     EXPECT_TRUE(
         (crossEntropyOf(module, moved, labels, k) > crossEntropyOf(module, x, labels, k)).all().item<bool>());
   }
@@ -104,8 +104,8 @@ TEST(Perturb, LeavesParametersAndTheirGradientsAlone) {
   auto random = generator();
   for (const AttackMode mode : {AttackMode::eval, AttackMode::batch}) {
     options.mode = mode;
-    perturb(module, x, {labels, {}, {}, {}}, options, singleExit(0), random);
-    perturb(module, x, {labels, {}, {}, {}}, options, averageOfExits(), random);
+    perturb(module, x, {labels}, options, singleExit(0), random);
+    perturb(module, x, {labels}, options, averageOfExits(), random);
   }
   for (size_t i = 0; i < before.size(); ++i) EXPECT_TRUE(torch::equal(module.weights()[i].value, before[i]));
   for (const Tensor& parameter : module.trainable()) {
@@ -113,7 +113,7 @@ TEST(Perturb, LeavesParametersAndTheirGradientsAlone) {
     EXPECT_TRUE((parameter.grad() == 3).all().item<bool>());
   }
   options.mode = AttackMode::train;  // as the paper's code: the running statistics see the attack
-  perturb(module, x, {labels, {}, {}, {}}, options, singleExit(1), random);
+  perturb(module, x, {labels}, options, singleExit(1), random);
   bool moved = false;
   for (size_t i = 0; i < before.size(); ++i) {
     const bool isEqual = torch::equal(module.weights()[i].value, before[i]);
@@ -132,11 +132,9 @@ TEST(Perturb, TheSameSeedGivesTheSameImages) {
   AttackOptions options;
   options.steps = 3;
   auto first = generator(9), second = generator(9), other = generator(10);
-  const Tensor moved = perturb(module, x, {labels, {}, {}, {}}, options, averageOfExits(), first);
-  EXPECT_TRUE(
-      torch::equal(moved, perturb(module, x, {labels, {}, {}, {}}, options, averageOfExits(), second)));
-  EXPECT_FALSE(
-      torch::equal(moved, perturb(module, x, {labels, {}, {}, {}}, options, averageOfExits(), other)));
+  const Tensor moved = perturb(module, x, {labels}, options, averageOfExits(), first);
+  EXPECT_TRUE(torch::equal(moved, perturb(module, x, {labels}, options, averageOfExits(), second)));
+  EXPECT_FALSE(torch::equal(moved, perturb(module, x, {labels}, options, averageOfExits(), other)));
 }
 
 TEST(Perturb, RestartsKeepTheWorstRunOfEachImage) {
@@ -145,11 +143,11 @@ TEST(Perturb, RestartsKeepTheWorstRunOfEachImage) {
   AttackOptions options;
   options.steps = 1;
   auto shared = generator(4);
-  const Tensor one = perturb(module, x, {labels, {}, {}, {}}, options, singleExit(1), shared);
-  const Tensor two = perturb(module, x, {labels, {}, {}, {}}, options, singleExit(1), shared);
+  const Tensor one = perturb(module, x, {labels}, options, singleExit(1), shared);
+  const Tensor two = perturb(module, x, {labels}, options, singleExit(1), shared);
   options.restarts = 2;
   auto again = generator(4);
-  const Tensor kept = perturb(module, x, {labels, {}, {}, {}}, options, singleExit(1), again);
+  const Tensor kept = perturb(module, x, {labels}, options, singleExit(1), again);
   const Tensor expected =
       torch::max(crossEntropyOf(module, one, labels, 1), crossEntropyOf(module, two, labels, 1));
   EXPECT_TRUE(torch::allclose(crossEntropyOf(module, kept, labels, 1), expected));
@@ -162,8 +160,8 @@ TEST(Attack, OwnAttacksEachImagesDrawnExit) {
   options.steps = 2;
   options.randomStart = false;
   auto random = generator();
-  const Tensor first = perturb(module, x, {labels, {}, {}, {}}, options, singleExit(0), random);
-  const Tensor main = perturb(module, x, {labels, {}, {}, {}}, options, singleExit(1), random);
+  const Tensor first = perturb(module, x, {labels}, options, singleExit(0), random);
+  const Tensor main = perturb(module, x, {labels}, options, singleExit(1), random);
   const graph::ExitRule rule = graph::mainExitOnly(2);
   const Tensor drawn = torch::tensor({0, 1, 1, 0, 1, 0}, torch::kInt64);
   const Tensor own = perturb(module, x, {labels, {}, drawn}, options,

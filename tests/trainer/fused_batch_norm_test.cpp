@@ -71,7 +71,7 @@ void expectClose(const Tensor& found, const Tensor& expected, const char* what) 
 // Of one layout libtorch's operators, of the other the fused loops.
 TEST(FusedBatchNorm, GivesResultsGradientsAndStatisticsOfTheOperatorsItReplaces) {
   const std::vector<std::pair<float, float>> limits = {{-kNone, kNone}, {0, kNone}, {0, 1.5F}};
-  for (const int64_t channels : {8, 24, 32})
+  for (const int64_t channels : {8, 10, 24, 32})
     for (const int64_t size : {1, 5, 9})
       for (const bool shortcut : {false, true})
         for (const bool batchStatistics : {false, true})

@@ -527,5 +527,22 @@ TEST(TrainOptions, ComeBackFromJson) {
   EXPECT_THROW(trainOptionsFromJson(lacking), Error);
 }
 
+TEST(TrainOptions, OfACheckpointThatIsOlderThanAnOptionLeaveItOff) {
+  TrainOptions options;
+  options.heldOutSeed = 7;
+  options.crop = 24;
+  options.teacher = "teacher.onnx";
+  options.selfDistillation = 0.5;
+  nlohmann::json old = toJson(options);
+  for (const char* key :
+       {"held_out_seed", "crop", "crop_share", "teacher", "teacher_share", "self_distillation"})
+    ASSERT_EQ(old.erase(key), 1U) << key;
+  const TrainOptions read = trainOptionsFromJson(old);
+  EXPECT_EQ(read.heldOutSeed, 0U);  // the last images, as it was then
+  EXPECT_EQ(read.crop, 0);
+  EXPECT_EQ(read.teacher, "");
+  EXPECT_EQ(read.selfDistillation, 0);
+}
+
 }  // namespace
 }  // namespace rdi::train
