@@ -4,8 +4,8 @@
 #
 # Trains, calibrates, measures and deploys one of the CIFAR-10 models of this folder, as its card tells. Goes on where it was
 # stopped: give the same command again.
-#   models/reproduce.sh NAME FOLDER_OF_CIFAR10 [OUT; default out/NAME] [-- options for rdi-train, e.g. --threads 1]
-# Names: rdi-resnet38-lean-cifar10, resnet38-cifar10 (its single-exit baseline).
+#   models/reproduce.sh NAME FOLDER_OF_CIFAR10 [OUT; default out/models] [-- options for rdi-train, e.g. --threads 1]
+# Names: rdi-resnet38-lean-cifar10, resnet38-cifar10 (the net without exits; begins with the first).
 set -euo pipefail
 
 usage() {
@@ -16,42 +16,52 @@ usage() {
 name=$1
 data="cifar10:$(realpath "$2")"
 shift 2
-out="out/$name"
+out=out/models
 if [ $# -gt 0 ] && [ "$1" != -- ]; then
   out=$1
   shift
 fi
 [ $# -eq 0 ] || shift
+options=("$@")
 root=$(realpath "$(dirname "$0")/..")
 export PATH="${RDI_BIN:-$root/build/bin}:$PATH"
 recipes="$root/trainer/recipes"
 
+# Trains into the folder $1, by the options after it; a run that was stopped goes on.
+train() {
+  local run=$1
+  shift
+  [ ! -e "$run/model.onnx" ] || return 0
+  if [ -e "$run/checkpoint.rdi" ]; then
+    rdi-train --resume "$run"
+  else
+    rdi-train "$@" --data "$data" -o "$run" "${options[@]}"
+  fi
+}
+
+lean="$out/rdi-resnet38-lean-cifar10" run="$out/$name"
 case "$name" in
-  rdi-resnet38-lean-cifar10) recipe=(--config "$recipes/resnet38-lean.ini") ;;
-  resnet38-cifar10) recipe=(--config "$recipes/resnet38-lean.ini" --arch resnet38 --defence main) ;;
+  rdi-resnet38-lean-cifar10) train "$run" --config "$recipes/resnet38-lean.ini" ;;
+  resnet38-cifar10)
+    train "$lean" --config "$recipes/resnet38-lean.ini"
+    # BatchNormalization goes into the convolutions here, and stays there.
+    rdi-convert "$lean/model.onnx" --static main -o "$out/trunk.onnx"
+    train "$run" --config "$recipes/resnet38-lean-onward.ini" --defence main --init "$out/trunk.onnx"
+    ;;
   *)
     echo "reproduce.sh: there is no model '$name'" >&2
     usage
     ;;
 esac
 
-if [ ! -e "$out/run/model.onnx" ]; then
-  if [ -e "$out/run/checkpoint.rdi" ]; then
-    rdi-train --resume "$out/run"
-  else
-    rdi-train "${recipe[@]}" --data "$data" -o "$out/run" "$@"
-  fi
+model="$out/$name.onnx"
+cp "$run/model.onnx" "$model"
+if [[ "$name" == rdi-* ]]; then
+  for point in "balanced --max-cost 79" "fast --max-cost 65" "careful --max-cost 92"; do
+    # shellcheck disable=SC2086  # a name and an option
+    rdi-evaluate calibrate "$model" --data "$data" --policy accuracy --criterion margin --fusion last --patience 1 \
+      --operating-point $point
+  done
+  rdi-convert "$model" -o "$out/$name.early-exit.onnx"
 fi
-case "$name" in
-  rdi-*)
-    cp "$out/run/model.onnx" "$out/$name.onnx"
-    for point in "balanced --max-cost 79" "fast --max-cost 65" "careful --max-cost 92"; do
-      # shellcheck disable=SC2086  # a name and an option
-      rdi-evaluate calibrate "$out/$name.onnx" --data "$data" --policy accuracy --criterion margin --fusion last --patience 1 \
-        --operating-point $point
-    done
-    rdi-convert "$out/$name.onnx" -o "$out/$name.early-exit.onnx"
-    ;;
-  *) cp "$out/run/model.onnx" "$out/$name.onnx" ;;
-esac
-rdi-evaluate "$out/$name.onnx" --data "$data" --suite full --limit 500 -o "$out/suite"
+rdi-evaluate "$model" --data "$data" --suite full --epsilon 8/255 --limit 500 -o "$out/$name-suite"
