@@ -5,11 +5,11 @@
 # Trains, calibrates, measures and deploys one of the CIFAR-10 models of this folder, as its card tells. Goes on where it was
 # stopped: give the same command again.
 #   models/reproduce.sh NAME FOLDER_OF_CIFAR10 [OUT; default out/models] [-- options for rdi-train, e.g. --threads 1]
-# Names: rdi-resnet38-lean-cifar10, resnet38-cifar10 (the net without exits; begins with the first).
+# Names: rdi-resnet38-lean-cifar10, resnet38-cifar10 (the net without exits; both begin with the same run).
 set -euo pipefail
 
 usage() {
-  sed -n '8,9s/^# *//p' "$0" >&2
+  sed -n '7,8s/^# *//p' "$0" >&2
   exit 2
 }
 [ $# -ge 2 ] || usage
@@ -39,18 +39,22 @@ train() {
   fi
 }
 
-lean="$out/rdi-resnet38-lean-cifar10" run="$out/$name"
 case "$name" in
-  rdi-resnet38-lean-cifar10) train "$run" --config "$recipes/resnet38-lean.ini" ;;
-  resnet38-cifar10)
-    train "$lean" --config "$recipes/resnet38-lean.ini"
-    # BatchNormalization goes into the convolutions here, and stays there.
-    rdi-convert "$lean/model.onnx" --static main -o "$out/trunk.onnx"
-    train "$run" --config "$recipes/resnet38-lean-onward.ini" --defence main --init "$out/trunk.onnx"
-    ;;
+  rdi-resnet38-lean-cifar10 | resnet38-cifar10) ;;
   *)
     echo "reproduce.sh: there is no model '$name'" >&2
     usage
+    ;;
+esac
+
+first="$out/first" run="$out/$name"
+train "$first" --config "$recipes/resnet38-lean.ini"
+case "$name" in
+  rdi-resnet38-lean-cifar10) train "$run" --config "$recipes/resnet38-lean-second.ini" --init "$first/model.onnx" ;;
+  resnet38-cifar10)
+    # BatchNormalization goes into the convolutions here, and stays there.
+    rdi-convert "$first/model.onnx" --static main -o "$out/trunk.onnx"
+    train "$run" --config "$recipes/resnet38-lean-onward.ini" --defence main --init "$out/trunk.onnx"
     ;;
 esac
 
