@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "converters/arguments.hpp"
+#include "converters/average.hpp"
 #include "converters/convert.hpp"
 #include "converters/import.hpp"
 #include "converters/inspect.hpp"
@@ -30,6 +31,7 @@ struct Arguments {
   size_t calibrationCount = 256;
   bool nestedIf = false;
   std::optional<std::string> staticExit, part, architecture;
+  std::vector<std::string> averaged;  // with the input
   std::string key;
   rdi::convert::ImportOptions import;
   uint64_t seed = 1;
@@ -89,11 +91,22 @@ onnx::ModelProto readModel(const Arguments& arguments, std::string& notes) {
   return std::move(imported.model);
 }
 
+/// The mean of the input, which is `model`, and the other files.
+onnx::ModelProto averageOf(const Arguments& arguments, const onnx::ModelProto& model) {
+  std::vector<rdi::convert::NamedModel> models{{arguments.input, model}};
+  for (const auto& file : arguments.averaged) {
+    rdi::convert::checkOutputIsNotInput(file, arguments.output);
+    models.push_back({file, rdi::graph::loadModel(file)});
+  }
+  return rdi::convert::average(models);
+}
+
 onnx::ModelProto makeModel(const Arguments& arguments, std::string& notes) {
   if (arguments.input.empty()) return rdi::zoo::build(*arguments.architecture, arguments.seed);
   rdi::convert::checkOutputIsNotInput(arguments.input, arguments.output);
   const auto options = readOptions(arguments);
   const auto model = readModel(arguments, notes);
+  if (!arguments.averaged.empty()) return averageOf(arguments, model);
   const bool asItIs = !arguments.staticExit && !arguments.part && !options.thresholds;
   if (arguments.architecture && asItIs) return model;
   if (arguments.staticExit) return rdi::convert::toStatic(model, arguments.input, *arguments.staticExit);
@@ -218,6 +231,8 @@ int main(int argc, char** argv) {
       "  rdi-convert IN.onnx -o OUT.onnx --extract stage2           one piece of it, for any ONNX runtime\n"
       "  rdi-convert IN.onnx -o OUT.onnx --static main              one exit alone, simplified, for any ONNX "
       "runtime\n"
+      "  rdi-convert IN.onnx --average B.onnx -o OUT.onnx           the mean of the weights of two "
+      "trainings\n"
       "  rdi-convert --arch rdi-resnet38 -o OUT.onnx [--seed 1]     fresh weights, to train with rdi-train\n"
       "  rdi-convert WEIGHTS --arch rdi-resnet38 -o OUT.onnx        somebody's weights: PyTorch, "
       "safetensors, "
@@ -233,6 +248,8 @@ int main(int argc, char** argv) {
   auto* part =
       app.add_option("--extract", arguments.part,
                      "write this piece alone: stage1, stage2, ..., or an exit's branch by the exit's name");
+  auto* averaged = app.add_option("--average", arguments.averaged,
+                                  "multi-exit files: write the mean of their weights and IN's");
   auto* architecture = app.add_option("--arch", arguments.architecture,
                                       "a network of the zoo, fresh or with the weights of IN");
   auto* seed = app.add_option("--seed", arguments.seed, "of the fresh weights")
@@ -241,13 +258,14 @@ int main(int argc, char** argv) {
                    ->capture_default_str();
   addImportOptions(app, arguments, architecture, input);
   for (auto* option : early) {
-    option->excludes(staticExit);
+    option->excludes(staticExit)->excludes(averaged);
     if (option->get_name() != "--exits") option->excludes(part);
     for (const char* deployed : {"--engine", "--precision", "--calibrate", "--calibration-images"})
       if (option->get_name() == deployed) option->excludes(nestedIf);
   }
   nestedIf->excludes(staticExit)->excludes(part);
   part->excludes(staticExit);
+  averaged->needs(input)->excludes(staticExit)->excludes(part)->excludes(nestedIf)->excludes(architecture);
   seed->excludes(input);
   app.final_callback([&] {
     if (!*input && !*architecture) throw CLI::RequiredError("IN or --arch");

@@ -129,6 +129,19 @@ TEST_F(Programs, ConvertWritesOneExitAlone) {
   EXPECT_EQ(graph::exitNames(model), (std::vector<std::string>{"main"}));
 }
 
+TEST_F(Programs, ConvertWritesTheMeanOfTwoTrainings) {
+  const auto result = convert({"small.onnx", "--average", "calibrated.onnx", "-o", "mean.onnx"});
+  EXPECT_EQ(result.exitCode, 0) << result.err;
+  EXPECT_EQ(result.out.rfind("wrote mean.onnx: multi-exit, 3 exits (exit1, exit2, main), ", 0), 0u)
+      << result.out;
+  const auto before = files();
+  expectRefused(RDI_CONVERT, {"small.onnx", "--average", "early.onnx", "-o", "out.onnx"},
+                {"early.onnx", "early-exit"});
+  expectRefused(RDI_CONVERT, {"small.onnx", "--average", "calibrated.onnx", "-o", "calibrated.onnx"},
+                {"calibrated.onnx", "input"});
+  EXPECT_EQ(files(), before);
+}
+
 TEST_F(Programs, ConvertWritesNestedIf) {
   const auto result = convert({"calibrated.onnx", "-o", "if.onnx", "--if"});
   EXPECT_EQ(result.exitCode, 0) << result.err;
@@ -274,6 +287,10 @@ TEST_F(Programs, WrongUsageEndsWithExitCodeTwo) {
       {"small.onnx", "-o", "out.onnx", "--extract", "stage1", "--static", "main"},
       {"small.onnx", "-o", "out.onnx", "--extract", "stage1", "--thresholds", "1,1"},
       {"small.onnx", "-o", "out.onnx", "--if", "--engine", "opencv"},
+      {"small.onnx", "-o", "out.onnx", "--average"},
+      {"-o", "out.onnx", "--average", "small.onnx"},
+      {"small.onnx", "-o", "out.onnx", "--average", "calibrated.onnx", "--thresholds", "1,1"},
+      {"small.onnx", "-o", "out.onnx", "--average", "calibrated.onnx", "--static", "main"},
       {"-o", "out.onnx", "--arch", "rdi-smallcnn", "--if"},
       {"-o", "out.onnx", "--arch", "rdi-smallcnn", "--extract", "stage1"},
       {"-o", "out.onnx", "--arch", "rdi-smallcnn", "--static", "main"},
