@@ -5,11 +5,12 @@
 # Trains, calibrates, measures and deploys one of the CIFAR-10 models of this folder, as its card tells. Goes on where it was
 # stopped: give the same command again.
 #   models/reproduce.sh NAME FOLDER_OF_CIFAR10 [OUT; default out/models] [-- options for rdi-train, e.g. --threads 1]
-# Names: rdi-resnet38-lean-cifar10, resnet38-cifar10 (the net without exits; both begin with the same run).
+# Names: rdi-resnet38-lean-cifar10, resnet38-cifar10 (the net without exits; both begin with the same run), rdi-mobilenetv2-lean-cifar10
+# (which learns from a stage of the first).
 set -euo pipefail
 
 usage() {
-  sed -n '7,8s/^# *//p' "$0" >&2
+  sed -n '7,9s/^# *//p' "$0" >&2
   exit 2
 }
 [ $# -ge 2 ] || usage
@@ -39,29 +40,63 @@ train() {
   fi
 }
 
+first="$out/first" run="$out/$name"
+
+# The stage $1 of the lean net after the first: rises and falls of the learning rate that differ in the options after it.
+stage() {
+  local stage=$1
+  shift
+  train "$out/$stage" --config "$recipes/resnet38-lean-second.ini" "$@"
+}
+follow=(--criterion margin --exit-shares "2,5,3") # attacks that know the rule, for a part of the batches
+
+four_stages() {
+  train "$first" --config "$recipes/resnet38-lean.ini"
+  stage second --init "$first/model.onnx"
+  stage third --init "$out/second/model.onnx" --epsilon 8/255 --step-size 8/255 --iterations 800 --learning-rate 0.03 \
+    --crop-share 0.3 --ema 0.995 --validate-every 400
+  stage fourth --init "$out/third/model.onnx" --defence own=0.5,soft-routed=0.5 "${follow[@]}" --epsilon 9/255 --step-size 9/255 \
+    --crop-share 0.55 --iterations 1200 --learning-rate 0.05 --ema 0.995 --validate-every 600
+}
+
+half=(--teacher-share 0.5 --label-smoothing 0) # of every label is what the teacher answers
+
 case "$name" in
-  rdi-resnet38-lean-cifar10 | resnet38-cifar10) ;;
+  rdi-resnet38-lean-cifar10)
+    four_stages
+    rdi-convert "$out/third/model.onnx" --average "$out/fourth/model.onnx" -o "$out/mean.onnx"
+    stage fifth --init "$out/mean.onnx" --teacher "$out/third/model.onnx" "${half[@]}" --defence own=0.7,soft-routed=0.3 "${follow[@]}" \
+      --epsilon 8/255 --step-size 8/255 --crop-share 0.55 --iterations 1300 --learning-rate 0.06 --ema 0.997 --validate-every 650
+    rdi-convert "$out/third/model.onnx" --average "$out/fifth/model.onnx" "$out/fifth/model.onnx" -o "$out/mean2.onnx"
+    stage "$name" --init "$out/mean2.onnx" --teacher "$out/mean2.onnx" "${half[@]}" --defence own=0.7,soft-routed=0.3 "${follow[@]}" \
+      --crop-share 0.25 --iterations 620 --learning-rate 0.035 --ema 0.995 --validate-every 620
+    ;;
+  resnet38-cifar10)
+    train "$first" --config "$recipes/resnet38-lean.ini"
+    # BatchNormalization goes into the convolutions here, and stays there.
+    rdi-convert "$first/model.onnx" --static main -o "$out/trunk.onnx"
+    train "$run" --config "$recipes/resnet38-lean-onward.ini" --defence main --init "$out/trunk.onnx"
+    ;;
+  rdi-mobilenetv2-lean-cifar10)
+    four_stages
+    train "$out/mobile-first" --config "$recipes/mobilenetv2-lean.ini" --crop 16 --crop-share 0.82 --epochs 5.6 --ema 0.995
+    train "$out/mobile-second" --config "$recipes/mobilenetv2-lean.ini" --init "$out/mobile-first/model.onnx" \
+      --teacher "$out/fourth/model.onnx" "${half[@]}" --crop 16 --crop-share 1 --batch-size 64 --learning-rate 0.06 --iterations 3900
+    train "$run" --config "$recipes/mobilenetv2-lean.ini" --init "$out/mobile-second/model.onnx" \
+      --teacher "$out/fourth/model.onnx" "${half[@]}" --batch-size 64 --learning-rate 0.06 --warmup-share 0.12 --iterations 1800 --ema 0.997
+    ;;
   *)
     echo "reproduce.sh: there is no model '$name'" >&2
     usage
     ;;
 esac
 
-first="$out/first" run="$out/$name"
-train "$first" --config "$recipes/resnet38-lean.ini"
-case "$name" in
-  rdi-resnet38-lean-cifar10) train "$run" --config "$recipes/resnet38-lean-second.ini" --init "$first/model.onnx" ;;
-  resnet38-cifar10)
-    # BatchNormalization goes into the convolutions here, and stays there.
-    rdi-convert "$first/model.onnx" --static main -o "$out/trunk.onnx"
-    train "$run" --config "$recipes/resnet38-lean-onward.ini" --defence main --init "$out/trunk.onnx"
-    ;;
-esac
-
 model="$out/$name.onnx"
 cp "$run/model.onnx" "$model"
 if [[ "$name" == rdi-* ]]; then
-  for point in "balanced --max-cost 79" "fast --max-cost 65" "careful --max-cost 92"; do
+  points=("balanced --max-cost 79.5" "fast --max-cost 65" "careful --max-cost 92")
+  [[ "$name" != *mobilenet* ]] || points=("balanced --max-cost 79.5" "fast --max-cost 55")
+  for point in "${points[@]}"; do
     # shellcheck disable=SC2086  # a name and an option
     rdi-evaluate calibrate "$model" --data "$data" --policy accuracy --criterion margin --fusion last --patience 1 \
       --operating-point $point
