@@ -68,8 +68,10 @@ case "$name" in
     stage fifth --init "$out/mean.onnx" --teacher "$out/third/model.onnx" "${half[@]}" --defence own=0.7,soft-routed=0.3 "${follow[@]}" \
       --epsilon 8/255 --step-size 8/255 --crop-share 0.55 --iterations 1300 --learning-rate 0.06 --ema 0.997 --validate-every 650
     rdi-convert "$out/third/model.onnx" --average "$out/fifth/model.onnx" "$out/fifth/model.onnx" -o "$out/mean2.onnx"
-    stage "$name" --init "$out/mean2.onnx" --teacher "$out/mean2.onnx" "${half[@]}" --defence own=0.7,soft-routed=0.3 "${follow[@]}" \
+    stage sixth --init "$out/mean2.onnx" --teacher "$out/mean2.onnx" "${half[@]}" --defence own=0.7,soft-routed=0.3 "${follow[@]}" \
       --crop-share 0.25 --iterations 620 --learning-rate 0.035 --ema 0.995 --validate-every 620
+    mkdir -p "$run"
+    rdi-convert "$out/sixth/model.onnx" --average "$out/fifth/model.onnx" -o "$run/model.onnx"
     ;;
   resnet38-cifar10)
     train "$first" --config "$recipes/resnet38-lean.ini"

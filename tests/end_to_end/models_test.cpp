@@ -158,7 +158,7 @@ TEST_P(Deployed, HoldsUnderAttacksThatKnowTheRuleOnTheFirstPicturesOfTheTestSet)
 const std::vector<Promise> kDeployed = {
     {"rdi-smallcnn-mnist", "mnist", 0.99, 0.93, 0.89, 0.25, 1, 0.3, 0.01, 40},
     {"rdi-smallcnn-mnist-max-average", "mnist", 0.994, 0.94, 0.89, 0.25, 1, 0.3, 0.01, 40},
-    {"rdi-resnet38-lean-cifar10", "cifar10", 0.76, 0.4, 0.34, 0.2, 1.02, 8. / 255, 2. / 255, 20},
+    {"rdi-resnet38-lean-cifar10", "cifar10", 0.76, 0.42, 0.35, 0.2, 1.02, 8. / 255, 2. / 255, 20},
     {"rdi-smallcnn-fashion-mnist", "fashion-mnist", 0.84, 0.68, 0.62, 0.25, 1, 0.1, 0.01, 40}};
 const Promise kMobile = {
     "rdi-mobilenetv2-lean-cifar10", "cifar10", 0.57, 0.36, 0.35, 0.3, 1.02, 8. / 255, 2. / 255, 20, 150};
