@@ -102,6 +102,7 @@ onnx::ModelProto average(const std::vector<NamedModel>& models) {
   }
   graph::eraseRuleAndResults(result);
   auto recipe = graph::readMetadata(first.model).recipe;
+  recipe["averaged"] = nlohmann::json::array();  // not those that went into the first one before
   for (const auto& named : models)
     recipe["averaged"].push_back(std::filesystem::path(named.file).filename().string());
   graph::Metadata metadata;

@@ -53,6 +53,8 @@ TEST(Average, RemembersWhatWasHeldOutAndForgetsWhatWasMeasured) {
   EXPECT_TRUE(metadata.results.is_null());
   EXPECT_FALSE(metadata.rule.has_value());
   EXPECT_EQ(metadata.architecture, "rdi-smallcnn");
+  const auto again = graph::readMetadata(average({{"mean.onnx", mean}, {"c.onnx", trained(3)}}));
+  EXPECT_EQ(again.recipe.at("averaged"), (nlohmann::json{"mean.onnx", "c.onnx"}));
 }
 
 TEST(Average, RefusesWhatIsNoStageOfTheSameTraining) {
