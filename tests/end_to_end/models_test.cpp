@@ -5,6 +5,7 @@
 // sets.
 
 #include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
 #include <rdi/rdi.hpp>
 
 #include <algorithm>
@@ -153,6 +154,30 @@ TEST_P(Deployed, HoldsUnderAttacksThatKnowTheRuleOnTheFirstPicturesOfTheTestSet)
     EXPECT_GE(rdi::train::applyRule((*scores)[row].table, *rule).accuracy, least(promise))
         << attacks[row - 1].name;
   }
+}
+
+/// What rdi-evaluate --suite full wrote into models/NAME.onnx.
+nlohmann::json resultsOf(const std::string& name) {
+  return rdi::graph::readMetadata(
+             rdi::graph::loadModel(std::string(RDI_SOURCE_DIR) + "/models/" + name + ".onnx"))
+      .results;
+}
+
+TEST(Baseline, IsNoBetterOnCleanImagesAndLessThanFourPointsBetterUnderEveryAttack) {
+  const auto exits = resultsOf("rdi-resnet38-lean-cifar10"), single = resultsOf("resnet38-cifar10");
+  for (const auto* results : {&exits, &single}) {
+    EXPECT_EQ(results->at("image_count"), 500);
+    EXPECT_EQ(results->at("set"), "test");
+  }
+  const auto unionOf = [](const nlohmann::json& results) {
+    return results.at("summary").at("union").at("accuracy").get<double>();
+  };
+  EXPECT_GE(unionOf(single), 0.35);
+  EXPECT_GE(unionOf(exits), unionOf(single) - 0.04);
+  const auto clean = [](const nlohmann::json& results) {
+    return results.at("rows").at(0).at("accuracy").get<double>();
+  };
+  EXPECT_GE(clean(exits), clean(single));
 }
 
 const std::vector<Promise> kDeployed = {
