@@ -92,10 +92,14 @@ case "$name" in
     six_stages
     stage single --init "$out/lean.onnx" --teacher "$out/lean.onnx" "${half[@]}" --defence main --exit-weights 0,0,1 \
       --epsilon 8/255 --step-size 8/255 --crop-share 0.55 --iterations 1300 --learning-rate 0.06 --ema 0.997 --validate-every 1300
-    rdi-convert "$out/single/model.onnx" --static main -o "$model"
+    rdi-convert "$out/lean.onnx" --average "$out/single/model.onnx" -o "$out/single-mean.onnx"
+    stage single-last --init "$out/single-mean.onnx" --teacher "$out/single-mean.onnx" "${half[@]}" --defence main --exit-weights 0,0,1 \
+      --crop-share 0.25 --iterations 620 --learning-rate 0.035 --ema 0.995 --validate-every 620
+    rdi-convert "$out/single-last/model.onnx" --average "$out/single-mean.onnx" -o "$out/single.onnx"
+    rdi-convert "$out/single.onnx" --static main -o "$model"
     ;;
   rdi-mobilenetv2-lean-cifar10)
-    six_stages
+    four_stages
     mobile first --crop 16 --crop-share 0.82 --epochs 5.6 --ema 0.995
     mobile second "${small[@]}" --init "$out/mobile-first/model.onnx" --teacher "$out/fourth/model.onnx" "${half[@]}" \
       --crop 16 --crop-share 1 --learning-rate 0.06 --iterations 3900
@@ -103,13 +107,12 @@ case "$name" in
       --learning-rate 0.06 --warmup-share 0.12 --iterations 1800 --ema 0.997
     mobile clean "${small[@]}" --init "$out/mobile-third/model.onnx" --defence standard --clean-weight 1 --crop-share 1 \
       --learning-rate 0.07 --warmup-share 0.15 --iterations 3600 --ema 0.995 --validate-every 1800
-    mobile fifth "${small[@]}" --init "$out/mobile-clean/model.onnx" --teacher "$out/lean.onnx" "${half[@]}" \
-      --exit-weights 0.5,1,1 --epsilon-warmup-iterations 300 \
-      --crop-share 0.82 --learning-rate 0.06 --warmup-share 0.1 --iterations 2100 --ema 0.997
-    mobile sixth "${small[@]}" --init "$out/mobile-fifth/model.onnx" --teacher "$out/mobile-clean/model.onnx" "${half[@]}" \
-      --exit-weights 0.5,1,1 --epsilon 7/255 --step-size 7/255 \
-      --crop-share 0.85 --learning-rate 0.06 --warmup-share 0.08 --iterations 1600 --ema 0.997
-    cp "$out/mobile-sixth/model.onnx" "$model"
+    mobile again "${small[@]}" --init "$out/mobile-clean/model.onnx" --defence standard --clean-weight 1 --crop-share 1 \
+      --exit-weights 0.4,0.7,1 --learning-rate 0.07 --warmup-share 0.12 --iterations 3600 --ema 0.995 --validate-every 1800
+    mobile last "${small[@]}" --init "$out/mobile-again/model.onnx" --teacher "$out/mobile-again/model.onnx" "${half[@]}" \
+      --exit-weights 0.5,1,1 --epsilon 7/255 --step-size 7/255 --epsilon-warmup-iterations 400 \
+      --crop-share 0.82 --learning-rate 0.07 --warmup-share 0.08 --iterations 4500 --ema 0.997
+    cp "$out/mobile-last/model.onnx" "$model"
     ;;
   *)
     echo "reproduce.sh: there is no model '$name'" >&2
