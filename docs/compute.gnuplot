@@ -20,10 +20,16 @@ $resnet << EOD
 79.4  75.0
 86.8  76.6
 90.4  77.6
+97.8  76.5
+101.4 77.5
 EOD
 $mobile << EOD
 11.2  42.0
 22.2  44.0
+27.4  58.6
+50.4  74.1
+EOD
+$mobile_shorter << EOD
 27.4  58.6
 38.5  67.3
 43.0  70.6
@@ -34,4 +40,5 @@ EOD
 plot 76 with lines dashtype 2 linecolor "#888888" title "76 %", \
   $resnet with linespoints pointtype 7 linewidth 2 linecolor "#2266bb" title "RDI-ResNet38-lean", \
   $mobile with linespoints pointtype 5 linewidth 2 linecolor "#cc6622" title "RDI-MobileNetV2-lean", \
+  $mobile_shorter with linespoints pointtype 4 dashtype 3 linewidth 1 linecolor "#cc6622" title "the same, half the time without attacks", \
   $publication with points pointtype 9 pointsize 2 linecolor "#228844" title "the publication's RDI-ResNet38"
