@@ -29,7 +29,7 @@ def main():
     checkpoint = os.path.join(data, "triple-wins", "checkpoint_60000.pth.tar")
     unpack = os.path.join(data, "cifar10", "unpack_cifar10.py")
     if not os.path.exists(checkpoint) or not os.path.exists(unpack):
-        print(f"skipped: {checkpoint} or {unpack} is not there")
+        print(f"skipped: {checkpoint} or {unpack} is not there; RDI_DATA names the folder of the data")
         return SKIPPED
     # Two standard errors of a share on so many pictures.
     room = 200 * (0.3 * 0.7 / images) ** 0.5

@@ -30,9 +30,11 @@ train::ImageSet unpackedCifar10(const std::string& packed) {
 }  // namespace
 
 std::optional<train::ImageSet> testPictures(const std::string& data) {
-  const std::string place = data == "fashion-mnist" ? "/usr/share/datasets/fashion-mnist" : dataFolder(data);
+  const bool isPackage = data == "fashion-mnist";
+  const std::string place = isPackage ? "/usr/share/datasets/fashion-mnist" : dataFolder(data);
   if (!fs::exists(place)) {
-    std::printf("%s does not exist; set RDI_DATA\n", place.c_str());
+    std::printf("%s does not exist; %s\n", place.c_str(),
+                isPackage ? "Debian's package dataset-fashion-mnist brings it" : "set RDI_DATA");
     return {};
   }
   if (data == "cifar10") return unpackedCifar10(place);

@@ -75,7 +75,7 @@ TEST_F(Npy, NumbersHaveRowsOfOne) {
 
 TEST_F(Npy, NumPyReadsWhatIsWritten) {
   if (std::system("/usr/bin/python3 -c 'import numpy' 2>/dev/null") != 0)
-    GTEST_SKIP() << "python3-numpy is missing";
+    GTEST_SKIP() << "Debian's package python3-numpy is not installed";
   NpyWriter<float> writer(path_, {3, 32, 32});
   writer.append(std::vector<float>(2 * 3072, 0.25F).data(), 2);
   writer.finish();
