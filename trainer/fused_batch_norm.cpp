@@ -7,6 +7,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
+#include <cstring>
 #include <vector>
 
 #include "trainer/shared_batch_norm.hpp"
@@ -20,6 +22,8 @@
 #ifndef RDI_FOR_EACH_PROCESSOR
 #define RDI_FOR_EACH_PROCESSOR
 #endif
+// What such a copy takes into itself, to be compiled for its processor.
+#define RDI_INSIDE __attribute__((always_inline)) inline
 
 namespace rdi::train {
 namespace {
@@ -30,6 +34,23 @@ using torch::autograd::Variable;
 using torch::autograd::variable_list;
 
 constexpr int64_t kBlock = 64;  // rows whose sums are taken in float before they are added up in double
+
+// Features lie in memory as float or as BF16, the upper half of a float; sums and products are of floats.
+using Bf16 = uint16_t;
+
+RDI_INSIDE float widen(float value) { return value; }
+RDI_INSIDE float widen(Bf16 bits) {
+  const uint32_t wide = static_cast<uint32_t>(bits) << 16;
+  float value;
+  std::memcpy(&value, &wide, sizeof value);
+  return value;
+}
+RDI_INSIDE void put(float value, float& dst) { dst = value; }
+RDI_INSIDE void put(float value, Bf16& dst) {  // to the nearest, of two as near the even one
+  uint32_t wide;
+  std::memcpy(&wide, &value, sizeof wide);
+  dst = static_cast<Bf16>((wide + 0x7FFF + ((wide >> 16) & 1)) >> 16);
+}
 
 struct Limits {
   float low, high;
@@ -42,17 +63,18 @@ struct Affine {
 
 // Sums over rows of src - origin and of its square, added to sums and squares. All loops here go through
 // memory from front to back: rows are whole, and what is known of channels stays in the first cache.
-RDI_FOR_EACH_PROCESSOR void addMoments(const float* __restrict src, const float* __restrict origin,
-                                       int64_t rows, int64_t channels, float* __restrict scratch,
-                                       double* __restrict sums, double* __restrict squares) {
+template <typename Feature>
+RDI_INSIDE void addMomentsOf(const Feature* __restrict src, const float* __restrict origin, int64_t rows,
+                             int64_t channels, float* __restrict scratch, double* __restrict sums,
+                             double* __restrict squares) {
   float* __restrict sum = scratch;
   float* __restrict square = scratch + channels;
   for (int64_t first = 0; first < rows; first += kBlock) {
     std::fill(scratch, scratch + 2 * channels, 0.0F);
     for (int64_t r = first; r < std::min(rows, first + kBlock); ++r) {
-      const float* __restrict x = src + r * channels;
+      const Feature* __restrict x = src + r * channels;
       for (int64_t c = 0; c < channels; ++c) {
-        const float away = x[c] - origin[c];
+        const float away = widen(x[c]) - origin[c];
         sum[c] += away;
         square[c] += away * away;
       }
@@ -65,9 +87,9 @@ RDI_FOR_EACH_PROCESSOR void addMoments(const float* __restrict src, const float*
 }
 
 // dst = clip(src factor + offset + shortcut); the shortcut may be null.
-RDI_FOR_EACH_PROCESSOR void normalize(const float* __restrict src, const float* __restrict shortcut,
-                                      Affine affine, Limits limits, int64_t rows, int64_t channels,
-                                      float* __restrict dst) {
+template <typename Feature>
+RDI_INSIDE void normalizeOf(const Feature* __restrict src, const Feature* __restrict shortcut, Affine affine,
+                            Limits limits, int64_t rows, int64_t channels, Feature* __restrict dst) {
   const float* __restrict factor = affine.factor;
   const float* __restrict offset = affine.offset;
   const auto clip = [limits](float value) {
@@ -75,25 +97,26 @@ RDI_FOR_EACH_PROCESSOR void normalize(const float* __restrict src, const float* 
     return value > limits.high ? limits.high : value;
   };
   for (int64_t r = 0; r < rows; ++r) {
-    const float* __restrict x = src + r * channels;
-    float* __restrict y = dst + r * channels;
+    const Feature* __restrict x = src + r * channels;
+    Feature* __restrict y = dst + r * channels;
     if (shortcut == nullptr) {
-      for (int64_t c = 0; c < channels; ++c) y[c] = clip(x[c] * factor[c] + offset[c]);
+      for (int64_t c = 0; c < channels; ++c) put(clip(widen(x[c]) * factor[c] + offset[c]), y[c]);
     } else {
-      const float* __restrict added = shortcut + r * channels;
-      for (int64_t c = 0; c < channels; ++c) y[c] = clip(x[c] * factor[c] + offset[c] + added[c]);
+      const Feature* __restrict added = shortcut + r * channels;
+      for (int64_t c = 0; c < channels; ++c)
+        put(clip(widen(x[c]) * factor[c] + offset[c] + widen(added[c])), y[c]);
     }
   }
 }
 
 // The gradient that passes the clipping; sums over rows of it, and of it times (src - mean). With a shortcut,
 // `result` tells what was clipped and `passed` takes the gradient; without, both are null and src tells.
-RDI_FOR_EACH_PROCESSOR void addGradientMoments(const float* __restrict gradient, const float* __restrict src,
-                                               const float* __restrict result, Affine affine,
-                                               const float* __restrict mean, Limits limits, int64_t rows,
-                                               int64_t channels, float* __restrict passed,
-                                               float* __restrict scratch, double* __restrict sums,
-                                               double* __restrict dots) {
+template <typename Feature>
+RDI_INSIDE void addGradientMomentsOf(const Feature* __restrict gradient, const Feature* __restrict src,
+                                     const Feature* __restrict result, Affine affine,
+                                     const float* __restrict mean, Limits limits, int64_t rows,
+                                     int64_t channels, Feature* __restrict passed, float* __restrict scratch,
+                                     double* __restrict sums, double* __restrict dots) {
   const float* __restrict factor = affine.factor;
   const float* __restrict offset = affine.offset;
   float* __restrict sum = scratch;
@@ -102,22 +125,23 @@ RDI_FOR_EACH_PROCESSOR void addGradientMoments(const float* __restrict gradient,
   for (int64_t first = 0; first < rows; first += kBlock) {
     std::fill(scratch, scratch + 2 * channels, 0.0F);
     for (int64_t r = first; r < std::min(rows, first + kBlock); ++r) {
-      const float* __restrict x = src + r * channels;
-      const float* __restrict of = gradient + r * channels;
+      const Feature* __restrict x = src + r * channels;
+      const Feature* __restrict of = gradient + r * channels;
       if (result == nullptr) {
         for (int64_t c = 0; c < channels; ++c) {
-          const float g = pass(of[c], x[c] * factor[c] + offset[c]);
+          const float value = widen(x[c]);
+          const float g = pass(widen(of[c]), value * factor[c] + offset[c]);
           sum[c] += g;
-          dot[c] += g * (x[c] - mean[c]);
+          dot[c] += g * (value - mean[c]);
         }
       } else {
-        const float* __restrict y = result + r * channels;
-        float* __restrict dst = passed + r * channels;
+        const Feature* __restrict y = result + r * channels;
+        Feature* __restrict dst = passed + r * channels;
         for (int64_t c = 0; c < channels; ++c) {
-          const float g = pass(of[c], y[c]);
-          dst[c] = g;
+          const float g = pass(widen(of[c]), widen(y[c]));
+          put(g, dst[c]);
           sum[c] += g;
-          dot[c] += g * (x[c] - mean[c]);
+          dot[c] += g * (widen(x[c]) - mean[c]);
         }
       }
     }
@@ -129,27 +153,85 @@ RDI_FOR_EACH_PROCESSOR void addGradientMoments(const float* __restrict gradient,
 }
 
 // dst = gradient factor + src slope + level; `clip`: what was clipped is yet to be taken out of the gradient.
-RDI_FOR_EACH_PROCESSOR void passBack(const float* __restrict gradient, const float* __restrict src, bool clip,
-                                     Affine affine, const float* __restrict slope,
-                                     const float* __restrict level, Limits limits, int64_t rows,
-                                     int64_t channels, float* __restrict dst) {
+template <typename Feature>
+RDI_INSIDE void passBackOf(const Feature* __restrict gradient, const Feature* __restrict src, bool clip,
+                           Affine affine, const float* __restrict slope, const float* __restrict level,
+                           Limits limits, int64_t rows, int64_t channels, Feature* __restrict dst) {
   const float* __restrict factor = affine.factor;
   const float* __restrict offset = affine.offset;
   const auto pass = [limits](float g, float y) { return y > limits.low && y < limits.high ? g : 0.0F; };
   for (int64_t r = 0; r < rows; ++r) {
-    const float* __restrict x = src + r * channels;
-    const float* __restrict of = gradient + r * channels;
-    float* __restrict to = dst + r * channels;
+    const Feature* __restrict x = src + r * channels;
+    const Feature* __restrict of = gradient + r * channels;
+    Feature* __restrict to = dst + r * channels;
     if (clip) {
-      for (int64_t c = 0; c < channels; ++c)
-        to[c] = pass(of[c], x[c] * factor[c] + offset[c]) * factor[c] + x[c] * slope[c] + level[c];
+      for (int64_t c = 0; c < channels; ++c) {
+        const float value = widen(x[c]);
+        const float g = pass(widen(of[c]), value * factor[c] + offset[c]);
+        put(g * factor[c] + value * slope[c] + level[c], to[c]);
+      }
     } else {
-      for (int64_t c = 0; c < channels; ++c) to[c] = of[c] * factor[c] + x[c] * slope[c] + level[c];
+      for (int64_t c = 0; c < channels; ++c)
+        put(widen(of[c]) * factor[c] + widen(x[c]) * slope[c] + level[c], to[c]);
     }
   }
 }
 
-int64_t rowsOf(const Tensor& features) { return features.numel() / features.size(1); }
+// The loops for both kinds of features, for each processor.
+#define RDI_LOOPS(Feature)                                                                                   \
+  RDI_FOR_EACH_PROCESSOR void addMoments(const Feature* src, const float* origin, int64_t rows,              \
+                                         int64_t channels, float* scratch, double* sums, double* squares) {  \
+    addMomentsOf(src, origin, rows, channels, scratch, sums, squares);                                       \
+  }                                                                                                          \
+  RDI_FOR_EACH_PROCESSOR void normalize(const Feature* src, const Feature* shortcut, Affine affine,          \
+                                        Limits limits, int64_t rows, int64_t channels, Feature* dst) {       \
+    normalizeOf(src, shortcut, affine, limits, rows, channels, dst);                                         \
+  }                                                                                                          \
+  RDI_FOR_EACH_PROCESSOR void addGradientMoments(                                                            \
+      const Feature* gradient, const Feature* src, const Feature* result, Affine affine, const float* mean,  \
+      Limits limits, int64_t rows, int64_t channels, Feature* passed, float* scratch, double* sums,          \
+      double* dots) {                                                                                        \
+    addGradientMomentsOf(gradient, src, result, affine, mean, limits, rows, channels, passed, scratch, sums, \
+                         dots);                                                                              \
+  }                                                                                                          \
+  RDI_FOR_EACH_PROCESSOR void passBack(const Feature* gradient, const Feature* src, bool clip,               \
+                                       Affine affine, const float* slope, const float* level, Limits limits, \
+                                       int64_t rows, int64_t channels, Feature* dst) {                       \
+    passBackOf(gradient, src, clip, affine, slope, level, limits, rows, channels, dst);                      \
+  }
+RDI_LOOPS(float)
+RDI_LOOPS(Bf16)
+#undef RDI_LOOPS
+
+// body(Feature()) for the type that features lie in memory as.
+template <typename Body>
+void withTypeOf(const Tensor& features, const Body& body) {
+  if (features.scalar_type() == torch::kBFloat16)
+    body(Bf16());
+  else
+    body(float());
+}
+
+// Where there are few channels several rows are taken as one, of as many more channels, as loops over few
+// are mostly their beginnings and ends: `copies` rows of `channels`, `rows` times.
+struct Rows {
+  explicit Rows(const Tensor& features) : channels(features.size(1)), count(features.numel() / channels) {
+    while (count % 2 == 0 && channels < kLong) {
+      count /= 2;
+      channels *= 2;
+      copies *= 2;
+    }
+  }
+  // What the channels have in common, for each copy.
+  Tensor forEach(const Tensor& values) const { return copies == 1 ? values : values.repeat({copies}); }
+  // Sums over the parts and the copies.
+  Tensor sumOf(const Tensor& sums) const { return sums.view({-1, channels / copies}).sum(0); }
+  int64_t all() const { return count * copies; }
+
+  static constexpr int64_t kLong = 256;
+  int64_t channels, count;
+  int64_t copies = 1;
+};
 
 // body(part, first row, rows) for equal parts, as many as there are threads: sums come out the same every
 // time.
@@ -180,6 +262,11 @@ struct Sums {
 
 Tensor asFloat(const Tensor& values) { return values.to(torch::kFloat32).contiguous(); }
 const float* data(const Tensor& values) { return values.data_ptr<float>(); }
+// The row `first` of features that lie in memory as `Feature`.
+template <typename Feature>
+Feature* row(const Tensor& features, const Rows& rows, int64_t first) {
+  return static_cast<Feature*>(features.data_ptr()) + first * rows.channels;
+}
 Tensor nhwc(const Tensor& features) { return features.contiguous(torch::MemoryFormat::ChannelsLast); }
 
 bool isDefined(const Tensor& values) { return values.defined() && values.numel() > 0; }
@@ -192,17 +279,20 @@ public:
                         double low, double high, bool fromBatch, bool learns) {
     const Tensor inverse = (variance + epsilon).rsqrt();
     const Tensor factor = scale.detach().to(torch::kFloat64) * inverse;
-    const Tensor factors = asFloat(factor);
-    const Tensor offsets = asFloat(bias.detach().to(torch::kFloat64) - mean * factor);
+    const Rows rows(src);
+    const Tensor factors = rows.forEach(asFloat(factor));
+    const Tensor offsets = rows.forEach(asFloat(bias.detach().to(torch::kFloat64) - mean * factor));
     const Limits limits{static_cast<float>(low), static_cast<float>(high)};
     const bool hasShortcut = isDefined(shortcut);
     const Tensor added = hasShortcut ? nhwc(shortcut) : shortcut;
     Tensor dst = torch::empty_like(src);
-    const int64_t channels = src.size(1);
-    overRows(rowsOf(src), at::get_num_threads(), [&](int64_t, int64_t first, int64_t rows) {
-      const int64_t at = first * channels;
-      normalize(data(src) + at, hasShortcut ? data(added) + at : nullptr, {data(factors), data(offsets)},
-                limits, rows, channels, dst.data_ptr<float>() + at);
+    withTypeOf(src, [&](auto type) {
+      using Feature = decltype(type);
+      overRows(rows.count, at::get_num_threads(), [&](int64_t, int64_t first, int64_t count) {
+        normalize(row<Feature>(src, rows, first), hasShortcut ? row<Feature>(added, rows, first) : nullptr,
+                  {data(factors), data(offsets)}, limits, count, rows.channels,
+                  row<Feature>(dst, rows, first));
+      });
     });
     context->save_for_backward({src, factors, offsets, mean, inverse, hasShortcut ? dst : torch::empty({0})});
     context->saved_data["low"] = low;
@@ -222,42 +312,48 @@ public:
     const bool learns = context->saved_data["learns"].toBool();
     const bool hasShortcut = isDefined(result);
     const Tensor gradient = nhwc(gradients[0]);
-    const int64_t channels = src.size(1), rows = rowsOf(src), parts = at::get_num_threads();
+    const Rows rows(src);
+    const int64_t parts = at::get_num_threads();
 
     Tensor passed;  // what the shortcut gets: the gradient behind the clipping
     if (hasShortcut) passed = torch::empty_like(src);
     Tensor ofScale, ofBias;
-    Tensor slopes = torch::zeros({channels}), levels = torch::zeros({channels});
+    Tensor slopes = torch::zeros({rows.channels}), levels = slopes;
     const bool wantsSums = fromBatch || learns || hasShortcut;
     if (wantsSums) {
-      const Tensor means = asFloat(mean);
-      Sums sums(parts, channels);
-      overRows(rows, parts, [&](int64_t part, int64_t first, int64_t count) {
-        const int64_t at = first * channels;
-        addGradientMoments(data(gradient) + at, data(src) + at, hasShortcut ? data(result) + at : nullptr,
-                           {data(factors), data(offsets)}, data(means), limits, count, channels,
-                           hasShortcut ? passed.data_ptr<float>() + at : nullptr, sums.scratchOf(part),
-                           sums.firstOf(part), sums.secondOf(part));
+      const Tensor means = asFloat(mean), everyMean = rows.forEach(means);
+      Sums sums(parts, rows.channels);
+      withTypeOf(src, [&](auto type) {
+        using Feature = decltype(type);
+        overRows(rows.count, parts, [&](int64_t part, int64_t first, int64_t count) {
+          addGradientMoments(row<Feature>(gradient, rows, first), row<Feature>(src, rows, first),
+                             hasShortcut ? row<Feature>(result, rows, first) : nullptr,
+                             {data(factors), data(offsets)}, data(everyMean), limits, count, rows.channels,
+                             hasShortcut ? row<Feature>(passed, rows, first) : nullptr, sums.scratchOf(part),
+                             sums.firstOf(part), sums.secondOf(part));
+        });
       });
-      const Tensor total = sums.first.sum(0);
-      const Tensor dot = (sums.second.sum(0) + (means.to(torch::kFloat64) - mean) * total) * inverse;
+      const Tensor total = rows.sumOf(sums.first);
+      const Tensor dot = (rows.sumOf(sums.second) + (means.to(torch::kFloat64) - mean) * total) * inverse;
       ofBias = total.to(torch::kFloat32);
       ofScale = dot.to(torch::kFloat32);
       if (fromBatch) {
         // d src = factor (g - mean of g - normalised src * mean of g times normalised src)
-        const Tensor factor = factors.to(torch::kFloat64);
-        const auto count = static_cast<double>(rows);
+        const Tensor factor = factors.narrow(0, 0, src.size(1)).to(torch::kFloat64);
+        const auto count = static_cast<double>(rows.all());
         const Tensor slope = -factor * inverse * dot / count;
-        slopes = asFloat(slope);
-        levels = asFloat(-factor * total / count - slope * mean);
+        slopes = rows.forEach(asFloat(slope));
+        levels = rows.forEach(asFloat(-factor * total / count - slope * mean));
       }
     }
     Tensor ofSrc = torch::empty_like(src);
-    overRows(rows, parts, [&](int64_t, int64_t first, int64_t count) {
-      const int64_t at = first * channels;
-      passBack(data(hasShortcut ? passed : gradient) + at, data(src) + at, /*clip=*/!hasShortcut,
-               {data(factors), data(offsets)}, data(slopes), data(levels), limits, count, channels,
-               ofSrc.data_ptr<float>() + at);
+    withTypeOf(src, [&](auto type) {
+      using Feature = decltype(type);
+      overRows(rows.count, parts, [&](int64_t, int64_t first, int64_t count) {
+        passBack(row<Feature>(hasShortcut ? passed : gradient, rows, first), row<Feature>(src, rows, first),
+                 /*clip=*/!hasShortcut, {data(factors), data(offsets)}, data(slopes), data(levels), limits,
+                 count, rows.channels, row<Feature>(ofSrc, rows, first));
+      });
     });
     return {ofSrc,      ofScale,    ofBias,     passed,     Variable(), Variable(),
             Variable(), Variable(), Variable(), Variable(), Variable()};
@@ -266,12 +362,12 @@ public:
 
 bool fits(const BatchNormInputs& in, const ForwardMode& mode) {
   const Tensor& src = in.src;
-  return src.device().is_cpu() && src.scalar_type() == torch::kFloat32 && src.dim() == 4 && src.numel() > 0 &&
+  const bool isKnown = src.scalar_type() == torch::kFloat32 || src.scalar_type() == torch::kBFloat16;
+  return src.device().is_cpu() && isKnown && src.dim() == 4 && src.numel() > 0 &&
          src.is_contiguous(torch::MemoryFormat::ChannelsLast) &&
          !(mode.batchStatistics && mode.group != nullptr) &&
-         (!in.shortcut.defined() ||
-          (in.shortcut.sizes() == src.sizes() && in.shortcut.scalar_type() == torch::kFloat32)) &&
-         in.scale.numel() == src.size(1);
+         (!in.shortcut.defined() || in.shortcut.sizes() == src.sizes()) && in.scale.numel() == src.size(1) &&
+         in.scale.scalar_type() == torch::kFloat32;
 }
 
 Tensor oneAfterTheOther(const BatchNormInputs& in, const BatchNormChain& chain, const ForwardMode& mode) {
@@ -297,18 +393,22 @@ Tensor batchNormChain(const BatchNormInputs& in, const BatchNormChain& chain, co
     torch::NoGradGuard noGradient;
     if (mode.batchStatistics) {
       const Tensor src = in.src.detach();
-      const int64_t channels = src.size(1), rows = rowsOf(src), parts = at::get_num_threads();
+      const Rows rows(src);
+      const int64_t parts = at::get_num_threads();
       // Counted from the first pixel's values: squares of what is far from zero would lose the digits.
-      const Tensor origin = src[0].flatten(1).select(1, 0).contiguous();
-      Sums sums(parts, channels);
-      overRows(rows, parts, [&](int64_t part, int64_t first, int64_t count) {
-        addMoments(data(src) + first * channels, data(origin), count, channels, sums.scratchOf(part),
-                   sums.firstOf(part), sums.secondOf(part));
+      const Tensor origin = asFloat(src[0].flatten(1).select(1, 0)), everyOrigin = rows.forEach(origin);
+      Sums sums(parts, rows.channels);
+      withTypeOf(src, [&](auto type) {
+        using Feature = decltype(type);
+        overRows(rows.count, parts, [&](int64_t part, int64_t first, int64_t count) {
+          addMoments(row<Feature>(src, rows, first), data(everyOrigin), count, rows.channels,
+                     sums.scratchOf(part), sums.firstOf(part), sums.secondOf(part));
+        });
       });
-      const auto count = static_cast<double>(rows);
-      const Tensor away = sums.first.sum(0) / count;
+      const auto count = static_cast<double>(rows.all());
+      const Tensor away = rows.sumOf(sums.first) / count;
       mean = origin.to(torch::kFloat64) + away;
-      variance = (sums.second.sum(0) / count - away * away).clamp_min_(0);
+      variance = (rows.sumOf(sums.second) / count - away * away).clamp_min_(0);
       if (mode.updateStatistics) {
         in.runningMean.detach().mul_(1 - chain.momentum).add_(mean.to(torch::kFloat32), chain.momentum);
         in.runningVariance.detach()
@@ -321,9 +421,9 @@ Tensor batchNormChain(const BatchNormInputs& in, const BatchNormChain& chain, co
     }
   }
   const bool learns = in.scale.requires_grad() || in.bias.requires_grad();
-  return Chain::apply(in.src, in.scale, in.bias, in.shortcut.defined() ? in.shortcut : torch::empty({0}),
-                      mean, variance, chain.epsilon, double{chain.low}, double{chain.high},
-                      mode.batchStatistics, learns);
+  const Tensor shortcut = in.shortcut.defined() ? in.shortcut.to(in.src.scalar_type()) : torch::empty({0});
+  return Chain::apply(in.src, in.scale, in.bias, shortcut, mean, variance, chain.epsilon, double{chain.low},
+                      double{chain.high}, mode.batchStatistics, learns);
 }
 
 }  // namespace rdi::train

@@ -26,9 +26,9 @@ struct BatchNormInputs {
   torch::Tensor shortcut;  // undefined: none
 };
 
-/// With gradients of the first order for `src`, `scale`, `bias` and `shortcut`. One pass where `src` is
-/// float32 on a CPU, NHWC in memory, and no group shares the batch; else libtorch's operators one after the
-/// other, which give the same within rounding.
+/// With gradients of the first order for `src`, `scale`, `bias` and `shortcut`; the result is of the type of
+/// `src`. One pass where `src` is float32 or BF16 on a CPU, NHWC in memory, and no group shares the batch; else
+/// libtorch's operators one after the other, which give the same within rounding.
 torch::Tensor batchNormChain(const BatchNormInputs& in, const BatchNormChain& chain, const ForwardMode& mode);
 
 }  // namespace rdi::train

@@ -27,17 +27,23 @@ struct Found {
   Tensor result, ofSrc, ofScale, ofBias, ofShortcut, mean, variance;
 };
 
-// The chain and its gradients; `layout` decides which way it is computed.
-Found runChain(const Case& c, torch::MemoryFormat layout) {
+// The chain and its gradients; `layout` decides which way it is computed. `type` is what the features lie in
+// memory as, after they were rounded to BF16 where `rounded`.
+Found runChain(const Case& c, torch::MemoryFormat layout, torch::ScalarType type = torch::kFloat32,
+               bool rounded = false) {
   torch::manual_seed(5);
   const auto random = [](std::vector<int64_t> shape) { return torch::randn(shape); };
+  const auto features = [&](const Tensor& values) {
+    const Tensor known = rounded ? values.to(torch::kBFloat16) : values;
+    return known.to(type).contiguous(layout).requires_grad_();
+  };
   BatchNormInputs in;
-  in.src = (random({c.batch, c.channels, c.size, c.size}) * 2 + 3).contiguous(layout).requires_grad_();
+  in.src = features(random({c.batch, c.channels, c.size, c.size}) * 2 + 3);
   in.scale = (random({c.channels}) + 1).requires_grad_();
   in.bias = random({c.channels}).requires_grad_();
   in.runningMean = random({c.channels});
   in.runningVariance = torch::rand({c.channels}) + 0.5;
-  const Tensor shortcut = random({c.batch, c.channels, c.size, c.size}).contiguous(layout).requires_grad_();
+  const Tensor shortcut = features(random({c.batch, c.channels, c.size, c.size}));
   if (c.shortcut) in.shortcut = shortcut;
   BatchNormChain chain;
   chain.low = c.low;
@@ -47,7 +53,8 @@ Found runChain(const Case& c, torch::MemoryFormat layout) {
   mode.batchStatistics = mode.updateStatistics = c.batchStatistics;
   Found found;
   found.result = batchNormChain(in, chain, mode);
-  const Tensor weights = random({c.batch, c.channels, c.size, c.size});
+  Tensor weights = random({c.batch, c.channels, c.size, c.size});
+  if (rounded) weights = weights.to(torch::kBFloat16).to(type);
   std::vector<Tensor> wanted = {in.src, in.scale, in.bias};
   if (c.shortcut) wanted.push_back(shortcut);
   const auto gradients = torch::autograd::grad({(found.result * weights).sum()}, wanted);
@@ -89,6 +96,50 @@ TEST(FusedBatchNorm, GivesResultsGradientsAndStatisticsOfTheOperatorsItReplaces)
             expectClose(fused.mean, plain.mean, "running mean");
             expectClose(fused.variance, plain.variance, "running variance");
           }
+}
+
+// Share of the values in BF16 that are further from the float32 ones than rounding and one place more
+// explain.
+double shareFar(const Tensor& narrow, const Tensor& wide) {
+  const Tensor far = (narrow.to(torch::kFloat32) - wide).abs() > wide.abs() / 128 + 1e-6;
+  return far.to(torch::kFloat64).mean().item<double>();
+}
+
+TEST(FusedBatchNorm, FeaturesInBf16GiveWhatFloat32GivesRounded) {
+  const auto layout = torch::MemoryFormat::ChannelsLast;
+  for (const int64_t channels : {8, 24, 320})
+    for (const int64_t size : {1, 9})
+      for (const bool shortcut : {false, true})
+        for (const bool batchStatistics : {false, true}) {
+          const Case c{channels, size, 3, shortcut, batchStatistics, 0, 6};
+          SCOPED_TRACE(text(channels, " channels of ", size, ", shortcut ", shortcut, ", batch statistics ",
+                            batchStatistics));
+          const Found wide = runChain(c, layout, torch::kFloat32, /*rounded=*/true);
+          const Found narrow = runChain(c, layout, torch::kBFloat16, /*rounded=*/true);
+          ASSERT_EQ(narrow.result.scalar_type(), torch::kBFloat16);
+          ASSERT_EQ(narrow.ofSrc.scalar_type(), torch::kBFloat16);
+          EXPECT_EQ(shareFar(narrow.result, wide.result), 0);
+          expectClose(narrow.mean, wide.mean, "running mean");
+          expectClose(narrow.variance, wide.variance, "running variance");
+          // The result tells what the shortcut's addition clipped: what was rounded to a limit counts as
+          // clipped.
+          const double mayDiffer = shortcut ? 0.01 : 0;
+          EXPECT_LE(shareFar(narrow.ofSrc, wide.ofSrc), mayDiffer);
+          if (shortcut)
+            EXPECT_LE(shareFar(narrow.ofShortcut, wide.ofShortcut), mayDiffer);
+          else
+            expectClose(narrow.ofScale, wide.ofScale, "gradient of scale");
+        }
+}
+
+TEST(FusedBatchNorm, NotANumberStaysOneInBf16) {
+  BatchNormInputs in;
+  in.src = torch::full({1, 8, 2, 2}, std::numeric_limits<float>::quiet_NaN())
+               .to(torch::kBFloat16)
+               .contiguous(torch::MemoryFormat::ChannelsLast);
+  in.scale = in.runningVariance = torch::ones({8});
+  in.bias = in.runningMean = torch::zeros({8});
+  EXPECT_TRUE(torch::isnan(batchNormChain(in, {}, {})).all().item<bool>());
 }
 
 TEST(FusedBatchNorm, ChannelsThatAreNoMultipleOfTheLanesTakeTheOtherWay) {
