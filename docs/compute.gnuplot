@@ -28,6 +28,7 @@ $mobile << EOD
 22.2  44.0
 27.4  58.6
 50.4  74.1
+135.8 80.2
 EOD
 $mobile_shorter << EOD
 27.4  58.6

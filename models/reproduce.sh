@@ -5,8 +5,8 @@
 # Trains, calibrates, measures and deploys one of the CIFAR-10 models of this folder, as its card tells. Goes on where it was
 # stopped: give the same command again.
 #   models/reproduce.sh NAME FOLDER_OF_CIFAR10 [OUT; default out/models] [-- options for rdi-train, e.g. --threads 1]
-# Names: rdi-resnet38-lean-cifar10, resnet38-cifar10 (the same net without exits), rdi-mobilenetv2-lean-cifar10 (which learns from stages of
-# the first).
+# Names: rdi-resnet38-lean-cifar10, rdi-mobilenetv2-lean-cifar10 (which learns from stages of the first), and the same nets without exits:
+# resnet38-cifar10, mobilenetv2-cifar10. The MobileNets' last stage ran on a GPU: -- --device cuda --precision bf16.
 set -euo pipefail
 
 usage() {
@@ -81,6 +81,37 @@ mobile() {
 }
 small=(--batch-size 64)
 
+# What can be done on a core: six stages.
+mobile_stages() {
+  four_stages
+  mobile first --crop 16 --crop-share 0.82 --epochs 5.6 --ema 0.995
+  mobile second "${small[@]}" --init "$out/mobile-first/model.onnx" --teacher "$out/fourth/model.onnx" "${half[@]}" \
+    --crop 16 --crop-share 1 --learning-rate 0.06 --iterations 3900
+  mobile third "${small[@]}" --init "$out/mobile-second/model.onnx" --teacher "$out/fourth/model.onnx" "${half[@]}" \
+    --learning-rate 0.06 --warmup-share 0.12 --iterations 1800 --ema 0.997
+  mobile clean "${small[@]}" --init "$out/mobile-third/model.onnx" --defence standard --clean-weight 1 --crop-share 1 \
+    --learning-rate 0.07 --warmup-share 0.15 --iterations 3600 --ema 0.995 --validate-every 1800
+  mobile again "${small[@]}" --init "$out/mobile-clean/model.onnx" --defence standard --clean-weight 1 --crop-share 1 \
+    --exit-weights 0.4,0.7,1 --learning-rate 0.07 --warmup-share 0.12 --iterations 3600 --ema 0.995 --validate-every 1800
+  mobile last "${small[@]}" --init "$out/mobile-again/model.onnx" --teacher "$out/mobile-again/model.onnx" "${half[@]}" \
+    --exit-weights 0.5,1,1 --epsilon 7/255 --step-size 7/255 --epsilon-warmup-iterations 400 \
+    --crop-share 0.82 --learning-rate 0.07 --warmup-share 0.08 --iterations 4500 --ema 0.997
+}
+
+# From there in one piece on a GPU, as the options after the name tell.
+mobile_onward() {
+  local stage=$1
+  shift
+  train "$out/mobile-$stage" --config "$recipes/mobilenetv2-lean-onward.ini" --init "$out/mobile-last/model.onnx" "$@"
+}
+
+# Writes an exit rule into the model under the name $1; the options after it choose it on held-out images.
+point() {
+  local point=$1
+  shift
+  rdi-evaluate calibrate "$model" --data "$data" --criterion margin --fusion last --patience 1 --operating-point "$point" "$@"
+}
+
 mkdir -p "$out"
 model="$out/$name.onnx"
 case "$name" in
@@ -99,20 +130,14 @@ case "$name" in
     rdi-convert "$out/single.onnx" --static main -o "$model"
     ;;
   rdi-mobilenetv2-lean-cifar10)
-    four_stages
-    mobile first --crop 16 --crop-share 0.82 --epochs 5.6 --ema 0.995
-    mobile second "${small[@]}" --init "$out/mobile-first/model.onnx" --teacher "$out/fourth/model.onnx" "${half[@]}" \
-      --crop 16 --crop-share 1 --learning-rate 0.06 --iterations 3900
-    mobile third "${small[@]}" --init "$out/mobile-second/model.onnx" --teacher "$out/fourth/model.onnx" "${half[@]}" \
-      --learning-rate 0.06 --warmup-share 0.12 --iterations 1800 --ema 0.997
-    mobile clean "${small[@]}" --init "$out/mobile-third/model.onnx" --defence standard --clean-weight 1 --crop-share 1 \
-      --learning-rate 0.07 --warmup-share 0.15 --iterations 3600 --ema 0.995 --validate-every 1800
-    mobile again "${small[@]}" --init "$out/mobile-clean/model.onnx" --defence standard --clean-weight 1 --crop-share 1 \
-      --exit-weights 0.4,0.7,1 --learning-rate 0.07 --warmup-share 0.12 --iterations 3600 --ema 0.995 --validate-every 1800
-    mobile last "${small[@]}" --init "$out/mobile-again/model.onnx" --teacher "$out/mobile-again/model.onnx" "${half[@]}" \
-      --exit-weights 0.5,1,1 --epsilon 7/255 --step-size 7/255 --epsilon-warmup-iterations 400 \
-      --crop-share 0.82 --learning-rate 0.07 --warmup-share 0.08 --iterations 4500 --ema 0.997
-    cp "$out/mobile-last/model.onnx" "$model"
+    mobile_stages
+    mobile_onward lean
+    cp "$out/mobile-lean/model.onnx" "$model"
+    ;;
+  mobilenetv2-cifar10)
+    mobile_stages
+    mobile_onward single --defence main --exit-weights 0,0,1
+    rdi-convert "$out/mobile-single/model.onnx" --static main -o "$model"
     ;;
   *)
     echo "reproduce.sh: there is no model '$name'" >&2
@@ -121,13 +146,19 @@ case "$name" in
 esac
 
 if [[ "$name" == rdi-* ]]; then
-  points=("balanced --max-cost 79.5" "fast --max-cost 65" "careful --max-cost 92")
-  [[ "$name" != *mobilenet* ]] || points=("balanced --max-cost 79.5" "fast --max-cost 62")
-  for point in "${points[@]}"; do
-    # shellcheck disable=SC2086  # a name and an option
-    rdi-evaluate calibrate "$model" --data "$data" --policy accuracy --criterion margin --fusion last --patience 1 \
-      --operating-point $point
-  done
+  case "$name" in
+    *resnet*)
+      point balanced --policy accuracy --max-cost 79.5
+      point fast --policy accuracy --max-cost 65
+      point careful --policy accuracy --max-cost 92
+      ;;
+    *mobilenet*)
+      point balanced --policy accuracy --max-cost 79.5
+      point fast --policy accuracy --max-cost 55
+      point careful --policy robust --max-cost 79.5 --attack apgd-ce,pgd --attack-loss soft-routed,routed --steps 15 --epsilon 8/255 \
+        --held-out 600 --check-share 0 --rounds 3 --folder "$out/$name-careful"
+      ;;
+  esac
   rdi-convert "$model" -o "$out/$name.early-exit.onnx"
 fi
 rdi-evaluate "$model" --data "$data" --suite full --epsilon 8/255 --limit 500 -o "$out/$name-suite"
