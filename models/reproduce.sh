@@ -6,7 +6,7 @@
 # stopped: give the same command again.
 #   models/reproduce.sh NAME FOLDER_OF_CIFAR10 [OUT; default out/models] [-- options for rdi-train, e.g. --threads 1]
 # Names: rdi-resnet38-lean-cifar10, rdi-mobilenetv2-lean-cifar10 (which learns from stages of the first), and the same nets without exits:
-# resnet38-cifar10, mobilenetv2-cifar10. The MobileNets' last stage ran on a GPU: -- --device cuda --precision bf16.
+# resnet38-cifar10, mobilenetv2-cifar10. The MobileNets' last stage takes a GPU (-- --device cuda --precision bf16); the file shipped here is the net before it.
 set -euo pipefail
 
 usage() {
