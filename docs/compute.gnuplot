@@ -29,6 +29,7 @@ $mobile << EOD
 27.4  58.6
 50.4  74.1
 135.8 80.2
+159.6 81.0
 EOD
 $mobile_shorter << EOD
 27.4  58.6
