@@ -6,7 +6,7 @@
 # stopped: give the same command again.
 #   models/reproduce.sh NAME FOLDER_OF_CIFAR10 [OUT; default out/models] [-- options for rdi-train, e.g. --threads 1]
 # Names: rdi-resnet38-lean-cifar10, rdi-mobilenetv2-lean-cifar10 (which learns from stages of the first), and the same nets without exits:
-# resnet38-cifar10, mobilenetv2-cifar10. The MobileNets' last stage ran with -- --device cuda --precision bf16, the others without.
+# resnet38-cifar10, mobilenetv2-cifar10. The MobileNets' seventh stage ran with -- --device cuda --precision bf16, the others without.
 set -euo pipefail
 
 usage() {
@@ -105,6 +105,18 @@ mobile_onward() {
   train "$out/mobile-$stage" --config "$recipes/mobilenetv2-lean-onward.ini" --init "$out/mobile-last/model.onnx" "$@"
 }
 
+# The net without exits as $out/mobile-single.onnx.
+mobile_single() {
+  mobile_onward single --defence main --exit-weights 0,0,1
+  rdi-convert "$out/mobile-single/model.onnx" --static main -o "$out/mobile-single.onnx"
+}
+
+# It teaches the net with exits once more, on a core.
+mobile_taught() {
+  train "$out/mobile-taught" --config "$recipes/mobilenetv2-lean-taught.ini" --init "$out/mobile-lean/model.onnx" \
+    --teacher "$out/mobile-single.onnx" --threads 1
+}
+
 # Writes an exit rule into the model under the name $1; the options after it choose it on held-out images.
 point() {
   local point=$1
@@ -132,12 +144,14 @@ case "$name" in
   rdi-mobilenetv2-lean-cifar10)
     mobile_stages
     mobile_onward lean
-    cp "$out/mobile-lean/model.onnx" "$model"
+    mobile_single
+    mobile_taught
+    cp "$out/mobile-taught/model.onnx" "$model"
     ;;
   mobilenetv2-cifar10)
     mobile_stages
-    mobile_onward single --defence main --exit-weights 0,0,1
-    rdi-convert "$out/mobile-single/model.onnx" --static main -o "$model"
+    mobile_single
+    cp "$out/mobile-single.onnx" "$model"
     ;;
   *)
     echo "reproduce.sh: there is no model '$name'" >&2
