@@ -169,7 +169,7 @@ if [[ "$name" == rdi-* ]]; then
     *mobilenet*)
       point balanced --policy accuracy --max-cost 79.5
       point fast --policy accuracy --max-cost 53
-      point careful --policy robust --max-cost 69 --attack apgd-ce,pgd --attack-loss soft-routed,routed --steps 15 --epsilon 8/255 \
+      point careful --policy robust --max-cost 79.5 --attack apgd-ce,pgd --attack-loss soft-routed,routed --steps 15 --epsilon 8/255 \
         --held-out 600 --check-share 0 --rounds 3 --batch-size 100 --folder "$out/$name-careful"
       ;;
   esac

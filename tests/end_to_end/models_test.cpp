@@ -165,14 +165,15 @@ nlohmann::json resultsOf(const std::string& name) {
 /// A trunk whose net with exits and whose net without them are both shipped.
 struct Pair {
   std::string trunk;
-  double gap;  // most that the net without exits is better by, under every attack
+  double gap;       // most that the net without exits is better by, under every attack
+  double cleanGap;  // likewise on clean images
 };
 
 void PrintTo(const Pair& pair, std::ostream* stream) { *stream << pair.trunk; }
 
 class Baseline : public testing::TestWithParam<Pair> {};
 
-TEST_P(Baseline, IsNoBetterOnCleanImagesAndHardlyBetterUnderEveryAttack) {
+TEST_P(Baseline, IsHardlyBetterOnCleanImagesAndUnderEveryAttack) {
   const auto exits = resultsOf("rdi-" + GetParam().trunk + "-lean-cifar10"),
              single = resultsOf(GetParam().trunk + "-cifar10");
   for (const auto* results : {&exits, &single}) {
@@ -187,14 +188,14 @@ TEST_P(Baseline, IsNoBetterOnCleanImagesAndHardlyBetterUnderEveryAttack) {
   const auto clean = [](const nlohmann::json& results) {
     return results.at("rows").at(0).at("accuracy").get<double>();
   };
-  EXPECT_GE(clean(exits), clean(single));
+  EXPECT_GE(clean(exits), clean(single) - GetParam().cleanGap);
 }
 
 const std::vector<Promise> kDeployed = {
     {"rdi-smallcnn-mnist", "mnist", 0.99, 0.93, 0.89, 0.25, 1, 0.3, 0.01, 40},
     {"rdi-smallcnn-mnist-max-average", "mnist", 0.994, 0.94, 0.89, 0.25, 1, 0.3, 0.01, 40},
     {"rdi-resnet38-lean-cifar10", "cifar10", 0.76, 0.42, 0.35, 0.2, 1.02, 8. / 255, 2. / 255, 20},
-    {"rdi-mobilenetv2-lean-cifar10", "cifar10", 0.8, 0.42, 0.38, 0.28, 1.02, 8. / 255, 2. / 255, 20},
+    {"rdi-mobilenetv2-lean-cifar10", "cifar10", 0.78, 0.43, 0.41, 0.4, 1.02, 8. / 255, 2. / 255, 20},
     {"rdi-smallcnn-fashion-mnist", "fashion-mnist", 0.84, 0.68, 0.62, 0.25, 1, 0.1, 0.01, 40}};
 
 INSTANTIATE_TEST_SUITE_P(Shipped, Deployed, testing::ValuesIn(kDeployed),
@@ -202,7 +203,7 @@ INSTANTIATE_TEST_SUITE_P(Shipped, Deployed, testing::ValuesIn(kDeployed),
 INSTANTIATE_TEST_SUITE_P(Shipped, Model, testing::ValuesIn(kDeployed),
                          [](const auto& parameter) { return nameOf(parameter.param); });
 INSTANTIATE_TEST_SUITE_P(Shipped, Baseline,
-                         testing::Values(Pair{"resnet38", 0.03}, Pair{"mobilenetv2", 0.05}),
+                         testing::Values(Pair{"resnet38", 0.03, 0}, Pair{"mobilenetv2", 0.03, 0.02}),
                          [](const auto& parameter) { return parameter.param.trunk; });
 
 }  // namespace
