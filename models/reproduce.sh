@@ -114,7 +114,7 @@ mobile_single() {
 # It teaches the net with exits once more, on a core.
 mobile_taught() {
   train "$out/mobile-taught" --config "$recipes/mobilenetv2-lean-taught.ini" --init "$out/mobile-lean/model.onnx" \
-    --teacher "$out/mobile-single.onnx" --threads 1
+    --teacher "$out/mobile-single.onnx"
 }
 
 # Writes an exit rule into the model under the name $1; the options after it choose it on held-out images.
