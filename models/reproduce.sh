@@ -6,7 +6,8 @@
 # stopped: give the same command again.
 #   models/reproduce.sh NAME FOLDER_OF_CIFAR10 [OUT; default out/models] [-- options for rdi-train, e.g. --threads 1]
 # Names: rdi-resnet38-lean-cifar10, rdi-mobilenetv2-lean-cifar10 (which learns from stages of the first), and the same nets without exits:
-# resnet38-cifar10, mobilenetv2-cifar10. The MobileNets' seventh stage ran with -- --device cuda --precision bf16, the others without.
+# resnet38-cifar10, mobilenetv2-cifar10-taught, and mobilenetv2-cifar10, which teaches both MobileNets.
+# The MobileNets' seventh stage ran with -- --device cuda --precision bf16, the others without.
 set -euo pipefail
 
 usage() {
@@ -111,10 +112,15 @@ mobile_single() {
   rdi-convert "$out/mobile-single/model.onnx" --static main -o "$out/mobile-single.onnx"
 }
 
-# It teaches the net with exits once more, on a core.
+# It teaches the net with exits once more, on a core, in the folder $1 by the options after it.
 mobile_taught() {
-  train "$out/mobile-taught" --config "$recipes/mobilenetv2-lean-taught.ini" --init "$out/mobile-lean/model.onnx" \
-    --teacher "$out/mobile-single.onnx"
+  local run=$1
+  shift
+  mobile_stages
+  mobile_onward lean
+  mobile_single
+  train "$out/$run" --config "$recipes/mobilenetv2-lean-taught.ini" --init "$out/mobile-lean/model.onnx" \
+    --teacher "$out/mobile-single.onnx" "$@"
 }
 
 # Writes an exit rule into the model under the name $1; the options after it choose it on held-out images.
@@ -142,11 +148,12 @@ case "$name" in
     rdi-convert "$out/single.onnx" --static main -o "$model"
     ;;
   rdi-mobilenetv2-lean-cifar10)
-    mobile_stages
-    mobile_onward lean
-    mobile_single
-    mobile_taught
+    mobile_taught mobile-taught
     cp "$out/mobile-taught/model.onnx" "$model"
+    ;;
+  mobilenetv2-cifar10-taught)
+    mobile_taught mobile-single-taught --defence main --exit-weights 0,0,1
+    rdi-convert "$out/mobile-single-taught/model.onnx" --static main -o "$model"
     ;;
   mobilenetv2-cifar10)
     mobile_stages
